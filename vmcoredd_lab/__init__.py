@@ -1,0 +1,64 @@
+"""Device dumps in Linux vmcores: registers, firmware log and on-chip memory, without vmlinux and without vendor tools.
+
+>>> import vmcoredd_lab as vl
+>>> core = vl.open_vmcore("vmcore")                       # doctest: +SKIP
+>>> nic = core.device_dumps["cxgb4_0000:02:00.4"].decode()  # doctest: +SKIP
+>>> nic.registers, nic.firmware_log                       # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from vmcoredd_lab.devices.dump import DeviceDump, open_device_dump
+    from vmcoredd_lab.errors import NotInFileError, OpenError, OutputError, UsageError, VmcoreddLabError
+    from vmcoredd_lab.plots import plot_firmware_log
+    from vmcoredd_lab.report import write_report
+    from vmcoredd_lab.vmcore import Vmcore, open_vmcore
+
+# Public names and the modules they live in; a name is imported when it is first used, so that
+# `import vmcoredd_lab` costs nothing and pulls in neither pandas nor matplotlib.
+_PUBLIC = {
+    "DeviceDump": "vmcoredd_lab.devices.dump",
+    "NotInFileError": "vmcoredd_lab.errors",
+    "OpenError": "vmcoredd_lab.errors",
+    "OutputError": "vmcoredd_lab.errors",
+    "UsageError": "vmcoredd_lab.errors",
+    "Vmcore": "vmcoredd_lab.vmcore",
+    "VmcoreddLabError": "vmcoredd_lab.errors",
+    "open_device_dump": "vmcoredd_lab.devices.dump",
+    "open_vmcore": "vmcoredd_lab.vmcore",
+    "plot_firmware_log": "vmcoredd_lab.plots",
+    "write_report": "vmcoredd_lab.report",
+}
+
+__all__ = [
+    "DeviceDump",
+    "NotInFileError",
+    "OpenError",
+    "OutputError",
+    "UsageError",
+    "Vmcore",
+    "VmcoreddLabError",
+    "__version__",
+    "open_device_dump",
+    "open_vmcore",
+    "plot_firmware_log",
+    "write_report",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_PUBLIC[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,134 @@
+"""The program: options that every command shares, errors turned into messages and exit statuses."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from vmcoredd_lab import __version__
+from vmcoredd_lab.cli.output import FORMATS, note
+from vmcoredd_lab.errors import NotInFileError, VmcoreddLabError
+from vmcoredd_lab.opening import OpenedFile, open_file
+from vmcoredd_lab.text import escape, plural
+
+__all__ = ["cli", "main"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+EPILOG = """Exit status: 0 done; 1 done, but the file is damaged (see the problems command); 2 the command line is wrong;
+3 the file cannot be opened; 4 what was asked for is not in the file; 5 the output could not be written."""
+
+
+class _Commands(click.Group):
+    """Lists commands in the order in which a post-mortem uses them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(
+    cls=_Commands,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="vmcoredd-lab")
+def cli() -> None:
+    """Show what the hardware was doing when the kernel died: device dumps in Linux vmcores.
+
+    FILE is a vmcore (ELF, or makedumpfile's kdump-compressed format), or a bare device dump as ethtool -w writes it.
+    """
+
+
+def file_argument(command: F) -> F:
+    """Add the FILE argument."""
+    return click.argument("file", type=click.Path(), metavar="FILE")(command)
+
+
+def frame_options(command: F) -> F:
+    """Add FILE, --format, -o and --limit."""
+    command = click.option("--limit", type=click.IntRange(0), metavar="ROWS",
+                           help="Rows shown at most; 0: all. On a terminal 200 unless told otherwise.")(command)  # fmt: skip
+    command = click.option("-o", "--output", type=click.Path(dir_okay=False), metavar="FILE",
+                           help="Write to this file, replaced in one step.")(command)  # fmt: skip
+    command = click.option("--format", "form", type=click.Choice(FORMATS), default="table", show_default=True,
+                           help="table is for people, the others for programs.")(command)  # fmt: skip
+    return file_argument(command)
+
+
+def dump_option(command: F) -> F:
+    """Add --dump."""
+    return click.option("--dump", "which", metavar="NAME|INDEX|all",
+                        help="Which device dump: by name, PCI address or index, or all. Default: the first.")(command)  # fmt: skip
+
+
+def chosen_dumps(opened: OpenedFile, which: str | None) -> list[tuple[int, Any]]:
+    """Return (index, dump) of what --dump names; without it the first, and a line on stderr where there are more."""
+    dumps = opened.device_dumps
+    if which == "all":
+        return list(enumerate(dumps))
+    if which is None:
+        first = dumps[0]
+        if len(dumps) > 1:
+            note(f"{first.name}: the first of {plural(len(dumps), 'device dump')}; --dump NAME, INDEX or all chooses")
+        return [(0, first)]
+    names = [dump.name for dump in dumps]
+    if which in names:
+        return [(names.index(which), dumps[which])]
+    key: int | str = int(which) if which.lstrip("-").isdecimal() else which
+    dump = dumps[key]
+    return [(list(dumps).index(dump), dump)]
+
+
+def decoded(dump: Any, path: str) -> Any:
+    """Return the adapter behind a dump; a clear error where it has no entities and registers."""
+    adapter = dump.decode()
+    if not hasattr(adapter, "entities_table"):
+        raise NotInFileError(f"the decoder of {dump.driver} has no such table", path=path)
+    return adapter
+
+
+def finish(opened: OpenedFile) -> None:
+    """Set the exit status by what is known of the file, and say where to read of it."""
+    problems = opened.problems()
+    if problems.damaged:
+        errors = sum(p.severity == "error" for p in problems)
+        note(
+            f"{opened.path}: the file is damaged ({plural(errors, 'problem')}): vmcoredd-lab problems lists what was found"
+        )
+        sys.exit(1)
+
+
+def opened_file(path: str) -> OpenedFile:
+    """Open FILE."""
+    return open_file(path)
+
+
+def main(args: list[str] | None = None) -> NoReturn:
+    """Run the program and exit with the documented status."""
+    from vmcoredd_lab.cli import commands  # noqa: F401  registers the commands
+
+    try:
+        status = cli.main(args, standalone_mode=False)
+    except click.exceptions.Abort:
+        note("interrupted")
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except VmcoreddLabError as error:
+        note(f"vmcoredd-lab: {escape(str(error))}")
+        sys.exit(error.exit_status)
+    except BrokenPipeError:  # the reader went away, as head does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except KeyboardInterrupt:
+        note("interrupted")
+        sys.exit(130)
+    except MemoryError:
+        note("vmcoredd-lab: not enough memory for this part of the file; extract writes it without reading it whole")
+        sys.exit(5)
+    sys.exit(status if isinstance(status, int) else 0)

@@ -1,0 +1,6 @@
+"""Colours of severities and levels on a terminal."""
+
+STYLES: dict[object, str] = {
+    "critical": "bold red", "error": "red", "warning": "yellow", "info": "cyan",
+    "EMERG": "bold white on red", "CRIT": "bold red", "ERR": "red", "NOTICE": "yellow", "DEBUG": "dim",
+}  # fmt: skip

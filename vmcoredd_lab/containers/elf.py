@@ -1,0 +1,209 @@
+"""ELF vmcores: /proc/vmcore as the kernel lays it out, makedumpfile -E, QEMU, virsh; 32 and 64 bits, both byte orders."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from vmcoredd_lab.containers.base import SEGMENTS, Container
+from vmcoredd_lab.containers.elf_structs import EHDR, PHDR, SHDR, machine_name
+from vmcoredd_lab.errors import NotInFileError, OpenError
+from vmcoredd_lab.model import Note
+from vmcoredd_lab.notes.walker import number_cpus, walk_notes
+from vmcoredd_lab.problems import Problems
+from vmcoredd_lab.source import ByteSource
+from vmcoredd_lab.tables import Codes, Table
+from vmcoredd_lab.text import plural
+
+__all__ = ["ElfContainer"]
+
+ET_CORE = 4
+PT_LOAD, PT_NOTE = 1, 4
+PN_XNUM = 0xFFFF
+_TYPES = {
+    1: "ET_REL, an object file or module",
+    2: "ET_EXEC, a program or vmlinux",
+    3: "ET_DYN, a program or library",
+}
+
+
+class ElfContainer(Container):
+    """An ELF core: ELF header, program headers (one NumPy view), and the notes of every PT_NOTE segment."""
+
+    def __init__(self, source: ByteSource) -> None:
+        self.source = source
+        self.problems = Problems()
+        ident = source.read(0, 16)
+        if len(ident) < 16 or ident[4] not in (1, 2) or ident[5] not in (1, 2):
+            raise OpenError(
+                "the ELF identification is cut or not valid", path=source.name, offset=4,
+                expected="class 1 or 2 and data encoding 1 or 2", got=ident[4:16].hex(" ") or "the end of the file",
+                hint="the copy of the vmcore may have failed; copy it again",
+            )  # fmt: skip
+        self.bits = 64 if ident[4] == 2 else 32
+        self.byteorder = "little" if ident[5] == 1 else "big"
+        self.format = f"elf{self.bits}"
+        size = EHDR[self.bits].size()
+        if source.size < size:
+            raise OpenError(
+                "the file is cut inside its ELF header", path=source.name, offset=source.size,
+                expected=f"{size} bytes", got=f"{source.size} bytes",
+                hint="the copy of the vmcore did not finish; copy it again",
+            )  # fmt: skip
+        self.header = EHDR[self.bits].read(source.read(0, size), byteorder=self.byteorder)
+        kind = int(self.header["e_type"])
+        if kind != ET_CORE:
+            raise OpenError(
+                "an ELF file, but not a core", path=source.name, offset=16, expected="e_type 4 (ET_CORE)",
+                got=f"e_type {kind}" + (f" ({_TYPES[kind]})" if kind in _TYPES else ""),
+                hint="pass the vmcore; vmlinux is not needed",
+            )  # fmt: skip
+        self.machine = machine_name(int(self.header["e_machine"]), self.bits, self.byteorder)
+        self.program_headers = self._program_headers()
+        self._check_extent()
+        self.notes = self._notes()
+
+    # -- headers ------------------------------------------------------------------------------------------------------
+
+    def _program_header_count(self) -> int:
+        count = int(self.header["e_phnum"])
+        if count != PN_XNUM:
+            return count
+        at, struct = int(self.header["e_shoff"]), SHDR[self.bits]
+        raw = self.source.read(at, struct.size()) if at else b""
+        if len(raw) == struct.size():
+            real = int(struct.read(raw, byteorder=self.byteorder)["sh_info"])
+            if real:
+                return real
+        self.problems.error(
+            "ELF header", "e_phnum is PN_XNUM but section header 0, which holds the real count, is not in the file; "
+            "the program headers are read up to the first segment's data", offset=at,
+            expected="section header 0 with sh_info not 0", got="the end of the file" if len(raw) < struct.size() else "0",
+        )  # fmt: skip
+        return PN_XNUM
+
+    def _program_headers(self) -> np.ndarray[Any, Any]:
+        offset, count = int(self.header["e_phoff"]), self._program_header_count()
+        dtype = PHDR[self.bits].dtype(self.byteorder)
+        stride = int(self.header["e_phentsize"])
+        if count and stride != dtype.itemsize:
+            self.problems.error(
+                "ELF header", "the program headers are not of the size that this class of ELF has; the usual size is used",
+                offset=0x36 if self.bits == 64 else 0x2A, expected=str(dtype.itemsize), got=str(stride),
+            )  # fmt: skip
+        room = max(0, self.source.size - offset) // dtype.itemsize
+        if count > room:
+            self.problems.error(
+                "program headers", f"{plural(count, 'program header')} announced, {room:,} are in the file",
+                offset=min(offset, self.source.size), expected=f"{count * dtype.itemsize:,} bytes",
+                got=f"{max(0, self.source.size - offset):,} bytes",
+            )  # fmt: skip
+            count = room
+        if not count:
+            return np.zeros(0, dtype)
+        table: np.ndarray[Any, Any] = np.frombuffer(self.source.view(offset, count * dtype.itemsize), dtype, count)
+        return table
+
+    def _check_extent(self) -> None:
+        """Compare what the segments claim to hold with what the file holds; one problem for each way they differ."""
+        offset, filesz = self._native("p_offset"), self._native("p_filesz")
+        limit, end = np.uint64(self.source.size), offset + filesz  # wraps where a field is absurd
+        absurd = (end < offset) | (end > np.uint64(1 << 62))
+        beyond = (end > limit) & (filesz > 0) & ~absurd
+        for index in np.flatnonzero(absurd)[:8].tolist():
+            self.problems.error(
+                "segments", f"segment {index} cannot be where its header says; it is taken as cut at the file's end",
+                offset=self._header_offset(index), expected=f"an end below {self.source.size:,}",
+                got=f"p_offset {int(offset[index]):#x} and p_filesz {int(filesz[index]):#x}",
+            )  # fmt: skip
+        cut = np.flatnonzero(beyond)
+        if len(cut):
+            missing = int(np.count_nonzero(offset[cut] >= limit))
+            self.problems.error(
+                "segments",
+                f"the file is cut: {plural(missing, 'segment')} of {len(offset):,} {'is' if missing == 1 else 'are'} missing "
+                f"and {len(cut) - missing} incomplete, the first is segment {int(cut[0])}",
+                offset=self.source.size, expected=f"{int(end[cut].max()):,} bytes", got=f"{self.source.size:,} bytes",
+            )  # fmt: skip
+
+    def _native(self, name: str) -> np.ndarray[Any, Any]:
+        return self.program_headers[name].astype(np.uint64)
+
+    def _header_offset(self, index: int) -> int:
+        size: int = self.program_headers.dtype.itemsize
+        return int(self.header["e_phoff"]) + index * size
+
+    def _notes(self) -> list[Note]:
+        notes: list[Note] = []
+        for index in np.flatnonzero(self.program_headers["p_type"] == PT_NOTE).tolist():
+            header = self.program_headers[index]
+            notes += walk_notes(
+                self.source,
+                int(header["p_offset"]),
+                int(header["p_filesz"]),
+                byteorder=self.byteorder,
+                align=8 if int(header["p_align"]) == 8 else 4,
+                problems=self.problems,
+            )
+        return number_cpus(notes)
+
+    # -- what a container offers --------------------------------------------------------------------------------------
+
+    def segment_count(self) -> int:
+        """Return the number of program headers."""
+        return len(self.program_headers)
+
+    def segments(self) -> Table:
+        """Return the program headers as a table."""
+        headers = self.program_headers
+        columns: dict[str, Any] = {"type": self._types()}
+        for name in ("offset", "vaddr", "paddr", "filesz", "memsz", "flags", "align"):
+            columns[name] = headers[f"p_{name}"].astype(np.uint64)
+        return Table(SEGMENTS, columns)
+
+    def _types(self) -> Codes:
+        from elftools.elf.enums import ENUM_P_TYPE_BASE
+
+        names = {number: name for name, number in ENUM_P_TYPE_BASE.items() if isinstance(number, int)}
+        numbers, codes = np.unique(self.program_headers["p_type"], return_inverse=True)
+        return Codes(codes.astype(np.int8), [names.get(n, f"{n:#x}") for n in numbers.tolist()])
+
+    @cached_property
+    def _loads(self) -> dict[str, np.ndarray[Any, Any]]:
+        load = self.program_headers["p_type"] == PT_LOAD
+        return {n: self._native(f"p_{n}")[load] for n in ("offset", "vaddr", "paddr", "filesz", "memsz")}
+
+    def read_memory(self, address: int, size: int, space: str) -> bytes:
+        """Return memory at a physical or virtual address that the program headers map."""
+        start = self._loads["paddr" if space == "physical" else "vaddr"]
+        parts: list[bytes] = []
+        while size > 0:
+            delta = np.uint64(address) - start  # wraps below the start, and is then too large
+            inside = np.flatnonzero(delta < self._loads["memsz"])
+            if not len(inside):
+                raise NotInFileError(
+                    f"no segment holds {space} address {address:#x}", path=self.source.name,
+                    hint="the segments command lists what is there",
+                )  # fmt: skip
+            held = inside[delta[inside] < self._loads["filesz"][inside]]
+            if not len(held):
+                raise NotInFileError(
+                    f"{space} address {address:#x} was left out when the dump was written", path=self.source.name,
+                    hint="makedumpfile -d excludes such pages; a lower dump level would keep them",
+                )  # fmt: skip
+            which = int(held[0])
+            within = int(delta[which])
+            part = self.source.read(
+                int(self._loads["offset"][which]) + within,
+                min(size, int(self._loads["filesz"][which]) - within),
+            )
+            if not part:
+                raise NotInFileError(
+                    f"{space} address {address:#x} lies behind the end of the file, which is cut", path=self.source.name
+                )  # fmt: skip
+            parts.append(part)
+            address += len(part)
+            size -= len(part)
+        return b"".join(parts)

@@ -1,0 +1,130 @@
+"""ELF structures (include/uapi/linux/elf.h), declared once for reading and writing, in both widths and byte orders."""
+
+from __future__ import annotations
+
+from vmcoredd_lab.structs import ByteOrder, Member, Struct
+
+__all__ = ["EHDR", "NHDR", "PHDR", "SHDR", "machine_name"]
+
+_SOURCE = "include/uapi/linux/elf.h"
+
+_IDENT = (
+    Member("ei_mag", "S4", "7f 45 4c 46"),
+    Member("ei_class", "u1", "1 ELF32, 2 ELF64"),
+    Member("ei_data", "u1", "1 little endian, 2 big endian"),
+    Member("ei_version", "u1"),
+    Member("ei_osabi", "u1"),
+    Member("ei_abiversion", "u1"),
+    Member("ei_pad", "u1", shape=(7,)),
+)
+
+
+def _ehdr(bits: int) -> Struct:
+    address = f"u{bits // 8}"
+    return Struct(
+        f"Elf{bits}_Ehdr",
+        _SOURCE,
+        (
+            *_IDENT,
+            Member("e_type", "u2", "4: ET_CORE"),
+            Member("e_machine", "u2"),
+            Member("e_version", "u4"),
+            Member("e_entry", address),
+            Member("e_phoff", address, "where the program headers are"),
+            Member("e_shoff", address),
+            Member("e_flags", "u4"),
+            Member("e_ehsize", "u2"),
+            Member("e_phentsize", "u2"),
+            Member("e_phnum", "u2", "0xffff (PN_XNUM): the count is sh_info of section header 0"),
+            Member("e_shentsize", "u2"),
+            Member("e_shnum", "u2"),
+            Member("e_shstrndx", "u2"),
+        ),
+    )
+
+
+EHDR = {bits: _ehdr(bits) for bits in (32, 64)}
+
+PHDR = {
+    64: Struct(
+        "Elf64_Phdr",
+        _SOURCE,
+        (
+            Member("p_type", "u4"),
+            Member("p_flags", "u4"),
+            Member("p_offset", "u8"),
+            Member("p_vaddr", "u8"),
+            Member("p_paddr", "u8"),
+            Member("p_filesz", "u8"),
+            Member("p_memsz", "u8"),
+            Member("p_align", "u8"),
+        ),
+    ),
+    32: Struct(
+        "Elf32_Phdr",
+        _SOURCE,
+        (
+            Member("p_type", "u4"),
+            Member("p_offset", "u4"),
+            Member("p_vaddr", "u4"),
+            Member("p_paddr", "u4"),
+            Member("p_filesz", "u4"),
+            Member("p_memsz", "u4"),
+            Member("p_flags", "u4"),
+            Member("p_align", "u4"),
+        ),
+    ),
+}
+
+
+def _shdr(bits: int) -> Struct:
+    word = f"u{bits // 8}"
+    return Struct(
+        f"Elf{bits}_Shdr",
+        _SOURCE,
+        (
+            Member("sh_name", "u4"),
+            Member("sh_type", "u4"),
+            Member("sh_flags", word),
+            Member("sh_addr", word),
+            Member("sh_offset", word),
+            Member("sh_size", word),
+            Member("sh_link", "u4"),
+            Member("sh_info", "u4", "the number of program headers where e_phnum is PN_XNUM"),
+            Member("sh_addralign", word),
+            Member("sh_entsize", word),
+        ),
+    )
+
+
+SHDR = {bits: _shdr(bits) for bits in (32, 64)}
+
+NHDR = Struct(
+    "Elf64_Nhdr",
+    _SOURCE,
+    (
+        Member("n_namesz", "u4", "bytes of the owner's name; its NULs counted by some writers and not by others"),
+        Member("n_descsz", "u4", "bytes of the descriptor"),
+        Member("n_type", "u4"),
+    ),
+    "The same in ELF32 and ELF64.",
+)
+
+# e_machine to what `uname -m` says on such a machine; two machines share a number and differ in width or byte order
+_MACHINES = {
+    3: "i386", 8: "mips", 20: "ppc", 22: "s390", 40: "arm", 50: "ia64", 62: "x86_64", 183: "aarch64", 258: "loongarch64",
+    36902: "alpha", 2: "sparc", 43: "sparc64", 15: "parisc", 42: "sh", 4: "m68k",
+}  # fmt: skip
+
+
+def machine_name(e_machine: int, bits: int, byteorder: ByteOrder) -> str:
+    """Return the machine's name as ``uname -m`` has it; unknown numbers as ``em_N``."""
+    if e_machine == 21:
+        return "ppc64le" if byteorder == "little" else "ppc64"
+    if e_machine == 22 and bits == 64:
+        return "s390x"
+    if e_machine == 8 and bits == 64:
+        return "mips64"
+    if e_machine == 243:
+        return f"riscv{bits}"
+    return _MACHINES.get(e_machine, f"em_{e_machine}")

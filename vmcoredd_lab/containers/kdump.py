@@ -1,0 +1,293 @@
+"""makedumpfile's kdump-compressed format: notes, VMCOREINFO and device dumps come straight from the sub-header."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from vmcoredd_lab.containers.base import SEGMENTS, Container
+from vmcoredd_lab.containers.kdump_structs import DISK_DUMP_HEADER, KDUMP_SUB_HEADER, PAGE_DESC, STATUS
+from vmcoredd_lab.errors import NotInFileError, OpenError
+from vmcoredd_lab.notes.walker import number_cpus, walk_notes
+from vmcoredd_lab.problems import Problems
+from vmcoredd_lab.source import ByteSource
+from vmcoredd_lab.structs import BYTE_ORDERS, ByteOrder
+from vmcoredd_lab.tables import Codes, Table
+from vmcoredd_lab.text import escape
+
+__all__ = ["KdumpContainer"]
+
+INCOMPLETE = 0x8
+_64_BIT = (
+    "x86_64",
+    "aarch64",
+    "s390x",
+    "ppc64",
+    "ppc64le",
+    "riscv64",
+    "loongarch64",
+    "ia64",
+    "alpha",
+    "sparc64",
+    "mips64",
+)
+_KINDS = ("present", "excluded", "absent")
+_FRAMES_A_STEP = 1 << 25  # 4 MiB of bitmap at a time
+
+
+class KdumpContainer(Container):
+    """Block 0, the sub-header with the notes, two bitmaps, page descriptors, pages. Opening reads the first two."""
+
+    SIGNATURES = (b"KDUMP   ", b"DISKDUMP")
+    format = "kdump-compressed"
+
+    def __init__(self, source: ByteSource) -> None:
+        self.source = source
+        self.problems = Problems()
+        head = source.read(0, DISK_DUMP_HEADER.size())
+        self.byteorder = self._byteorder(head)
+        self.header = self._header(head)
+        self.block_size = int(self.header["block_size"])
+        machine = escape(bytes(self.header["machine"]))
+        self.machine = {"i486": "i386", "i586": "i386", "i686": "i386"}.get(machine, machine)
+        if self.machine.startswith("armv"):
+            self.machine = "arm"
+        self.sub_header = self._sub_header()
+        self._check()
+        self.notes = self._notes()
+
+    # -- headers ------------------------------------------------------------------------------------------------------
+
+    def _byteorder(self, head: bytes) -> ByteOrder:
+        version = head[8:12]
+        for order in BYTE_ORDERS:
+            if len(version) == 4 and 1 <= int.from_bytes(version, order) <= 6:
+                return order
+        raise OpenError(
+            "makedumpfile's signature, but no header version that is known", path=self.source.name, offset=8,
+            expected="header_version 1 to 6 in either byte order", got=version.hex(" ") or "the end of the file",
+            hint="the copy of the vmcore may have failed; copy it again",
+        )  # fmt: skip
+
+    def _header(self, head: bytes) -> np.void:
+        """Return block 0; its width is that of the machine's long, which nothing states: the page size tells."""
+        candidates = []
+        for bits in (64, 32):
+            size = DISK_DUMP_HEADER.size(self.byteorder, bits)
+            if len(head) < size:
+                continue
+            header = DISK_DUMP_HEADER.read(head, byteorder=self.byteorder, bits=bits)
+            block = int(header["block_size"])
+            if 512 <= block <= 1 << 20 and block & (block - 1) == 0 and header["sub_hdr_size"]:
+                names_it = (bytes(header["machine"]).decode("latin-1") in _64_BIT) == (bits == 64)
+                candidates.append((names_it, bits, header))
+        if not candidates:
+            cut = len(head) < DISK_DUMP_HEADER.size(self.byteorder, 64)
+            raise OpenError(
+                "makedumpfile's header is cut" if cut else "makedumpfile's header holds no possible page size",
+                path=self.source.name, offset=len(head) if cut else 428,
+                expected=f"{DISK_DUMP_HEADER.size()} bytes" if cut else "a power of two from 512 to 1048576",
+                got=f"{len(head)} bytes" if cut else str(int.from_bytes(head[428:432], "little")),
+                hint="the copy of the vmcore did not finish; copy it again",
+            )  # fmt: skip
+        _, self.bits, header = max(candidates, key=lambda c: c[0])
+        return header
+
+    def _sub_header(self) -> dict[str, int]:
+        """Return the members that this header version has; the others are 0."""
+        max_align = 4 if self.bits == 32 and self.machine == "i386" else 8
+        dtype = KDUMP_SUB_HEADER.dtype(self.byteorder, self.bits, max_align)
+        raw = self.source.read(self.block_size, dtype.itemsize)
+        if len(raw) < dtype.itemsize:
+            self.problems.error(
+                "sub-header", "the file is cut inside the sub-header, which says where the notes are",
+                offset=self.source.size, expected=f"{dtype.itemsize} bytes at {self.block_size:#x}", got=f"{len(raw)} bytes",
+            )  # fmt: skip
+            raw = raw.ljust(dtype.itemsize, b"\0")
+        record = np.frombuffer(raw, dtype, 1)[0]
+        version = int(self.header["header_version"])
+        since = {"split": 2, "start_pfn": 2, "end_pfn": 2, "offset_vmcoreinfo": 3, "size_vmcoreinfo": 3, "offset_note": 4,
+                 "size_note": 4, "offset_eraseinfo": 5, "size_eraseinfo": 5, "start_pfn_64": 6, "end_pfn_64": 6,
+                 "max_mapnr_64": 6}  # fmt: skip
+        names = dtype.names or ()
+        return {n: int(record[n]) if version >= since.get(n, 1) else 0 for n in names}
+
+    def _check(self) -> None:
+        status = int(self.header["status"])
+        if status & INCOMPLETE:
+            self.problems.error(
+                "header", "makedumpfile marked the dump as incomplete (often the disk was full); pages are missing",
+                offset=DISK_DUMP_HEADER.dtype(self.byteorder, self.bits).fields["status"][1],  # type: ignore[index]
+                expected="status without 0x8", got=f"{status:#x}",
+            )  # fmt: skip
+        end = self._descriptors_offset
+        if self.source.size < end:
+            self.problems.error(
+                "bitmaps", "the file ends before its page descriptors: notes may be whole, memory is not there",
+                offset=self.source.size, expected=f"at least {end:,} bytes", got=f"{self.source.size:,} bytes",
+            )  # fmt: skip
+
+    def check(self) -> None:
+        """Look at the last page descriptors: data are written in frame order, so a cut shows there."""
+        if self.source.size < self._descriptors_offset:
+            return  # recorded on opening
+        count = self.page_count
+        last = min(count, 512)
+        size = PAGE_DESC.size()
+        at = self._descriptors_offset + (count - last) * size
+        raw = self.source.read(at, last * size)
+        held = np.frombuffer(raw, PAGE_DESC.dtype(self.byteorder), len(raw) // size)
+        ends = held["offset"].astype(np.uint64) + held["size"]
+        end = int(ends.max()) if len(held) else 0
+        if len(held) < last:
+            self.problems.error(
+                "page descriptors", "the file ends inside its page descriptors: pages are missing",
+                offset=self.source.size, expected=f"{count:,} descriptors, {at + last * size:,} bytes",
+                got=f"{self.source.size:,} bytes",
+            )  # fmt: skip
+        elif end > self.source.size:
+            self.problems.error(
+                "pages", "the file ends before its last pages", offset=self.source.size,
+                expected=f"{end:,} bytes", got=f"{self.source.size:,} bytes",
+            )  # fmt: skip
+
+    def _notes(self) -> list[Any]:
+        offset, size = self.sub_header["offset_note"], self.sub_header["size_note"]
+        if not size:
+            if int(self.header["header_version"]) < 4:
+                self.problems.warning(
+                    "sub-header", "this header version records no notes: registers and device dumps are not in the file",
+                    offset=8, expected="header_version 4 or newer", got=str(int(self.header["header_version"])),
+                )  # fmt: skip
+            return []
+        if offset >= self.source.size:
+            self.problems.error(
+                "sub-header", "the notes lie behind the end of the file", offset=self.block_size,
+                expected=f"offset_note below {self.source.size:,}", got=f"{offset:,}",
+            )  # fmt: skip
+            return []
+        return number_cpus(walk_notes(self.source, offset, size, byteorder=self.byteorder, problems=self.problems))
+
+    # -- bitmaps ------------------------------------------------------------------------------------------------------
+
+    @property
+    def frames(self) -> int:
+        """Page frames that the bitmaps cover, no more than they have bits."""
+        frames = self.sub_header["max_mapnr_64"] or int(self.header["max_mapnr"])
+        held = max(0, min(self._bitmap_bytes, self.source.size - self._bitmaps_offset))
+        return min(frames, held * 8)
+
+    @property
+    def _bitmap_bytes(self) -> int:
+        return int(self.header["bitmap_blocks"]) // 2 * self.block_size
+
+    @property
+    def _bitmaps_offset(self) -> int:
+        return self.block_size * (1 + int(self.header["sub_hdr_size"]))
+
+    @property
+    def _descriptors_offset(self) -> int:
+        return self._bitmaps_offset + int(self.header["bitmap_blocks"]) * self.block_size
+
+    def _bits(self, which: int, first: int, count: int) -> np.ndarray[Any, Any]:
+        """Return bits [first, first + count) of a bitmap, ``first`` a multiple of 8; beyond the file's end they are 0."""
+        size = -(-count // 8)
+        raw = np.zeros(size, np.uint8)
+        held = self.source.view(self._bitmaps_offset + which * self._bitmap_bytes + first // 8, size)
+        raw[: len(held)] = held
+        return np.unpackbits(raw, count=count, bitorder="little")
+
+    @property
+    def _part(self) -> tuple[int, int]:
+        """Return the page frames that this file holds: all, or one part of a split dump."""
+        if not self.sub_header["split"]:
+            return 0, self.frames
+        start = self.sub_header["start_pfn_64"] or self.sub_header["start_pfn"]
+        end = self.sub_header["end_pfn_64"] or self.sub_header["end_pfn"]
+        return min(start, self.frames), min(end, self.frames)
+
+    @cached_property
+    def page_count(self) -> int:
+        """Pages in this file: one descriptor each."""
+        start, end = self._part
+        total = 0
+        for first in range(start // 8 * 8, end, _FRAMES_A_STEP):
+            count = min(_FRAMES_A_STEP, end - first)
+            bits = self._bits(1, first, count)
+            total += int(np.count_nonzero(bits[max(0, start - first) :]))
+        return total
+
+    def _ranges(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """Return kind (index into present, excluded, absent), first frame and frame count of every run."""
+        kinds: list[np.ndarray[Any, Any]] = []
+        starts: list[np.ndarray[Any, Any]] = []
+        previous = -1
+        for first in range(0, self.frames, _FRAMES_A_STEP):
+            count = min(_FRAMES_A_STEP, self.frames - first)
+            exists, dumped = self._bits(0, first, count), self._bits(1, first, count)
+            kind = np.where(dumped, 0, np.where(exists, 1, 2)).astype(np.int8)
+            change = np.flatnonzero(np.diff(kind, prepend=previous))
+            previous = int(kind[-1])
+            kinds.append(kind[change])
+            starts.append(change + first)
+        if not starts:
+            empty = np.zeros(0, np.int64)
+            return empty.astype(np.int8), empty, empty
+        start = np.concatenate(starts)
+        return np.concatenate(kinds), start, np.diff(start, append=self.frames)
+
+    # -- what a container offers --------------------------------------------------------------------------------------
+
+    def segment_count(self) -> int:
+        """Return the number of runs of page frames."""
+        return len(self._ranges()[0])
+
+    def segments(self) -> Table:
+        """Return the runs of page frames: present, excluded or absent."""
+        kind, start, count = self._ranges()
+        page = np.uint64(self.block_size)
+        memsz = count.astype(np.uint64) * page
+        present = kind == 0
+        before = np.cumsum(np.where(present, count, 0)) - np.where(present, count, 0)
+        offset = before * PAGE_DESC.size() + self._descriptors_offset
+        empty = np.ma.array(np.zeros(len(kind), np.uint64), mask=True)
+        return Table(
+            SEGMENTS,
+            {
+                "type": Codes(kind, _KINDS),
+                "offset": np.ma.array(offset.astype(np.uint64), mask=~present),
+                "vaddr": empty,
+                "paddr": start.astype(np.uint64) * page,
+                "filesz": np.where(present, memsz, np.uint64(0)),
+                "memsz": memsz,
+                "flags": empty,
+                "align": empty,
+            },
+        )
+
+    def read_memory(self, address: int, size: int, space: str) -> bytes:
+        """Pages of kdump-compressed files are not read yet; the error says what does read them."""
+        raise NotInFileError(
+            "pages of kdump-compressed files cannot be read yet", path=self.source.name,
+            hint="for memory use crash or drgn, or convert with makedumpfile -E; notes and device dumps need no page",
+        )  # fmt: skip
+
+    def vmcoreinfo_window(self) -> tuple[int, int] | None:
+        """Return where the sub-header says VMCOREINFO is."""
+        size = self.sub_header["size_vmcoreinfo"]
+        return (self.sub_header["offset_vmcoreinfo"], size) if size else None
+
+    def cpu_count(self) -> int:
+        """Return the CPUs that left their registers, else what the header says."""
+        return super().cpu_count() or int(self.header["nr_cpus"])
+
+    def identity(self) -> dict[str, str]:
+        """Return utsname of the crashed kernel, and how makedumpfile wrote the file."""
+        names = ("nodename", "release", "version", "machine", "domainname")
+        known = {n: escape(bytes(self.header[n])) for n in names}
+        status = int(self.header["status"])
+        known["compression"] = ", ".join(n for bit, n in STATUS.items() if status & bit) or "none"
+        known["dump_level"] = str(self.sub_header["dump_level"])
+        return {k: v for k, v in known.items() if v and v != "(none)"}

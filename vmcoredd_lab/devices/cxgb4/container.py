@@ -1,0 +1,262 @@
+"""The cudbg container: header, entity headers, and which of their numbers can be believed.
+
+Formats: struct cudbg_hdr and struct cudbg_entity_hdr, drivers/net/ethernet/chelsio/cxgb4/cudbg_if.h.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from vmcoredd_lab.devices.cxgb4.entity_names import entity_name
+from vmcoredd_lab.devices.cxgb4.structs import CUDBG_HDR, ENTITY_HDR
+from vmcoredd_lab.errors import OpenError
+from vmcoredd_lab.problems import Problems
+from vmcoredd_lab.source import Buffer
+from vmcoredd_lab.structs import BYTE_ORDERS, ByteOrder
+from vmcoredd_lab.text import plural
+
+__all__ = ["CudbgContainer", "EntityHeader"]
+
+SIGNATURE = 67856866
+LEGACY_SIGNATURE = 123  # accepted by Chelsio's own viewer; nothing in the field writes it any more
+COMPRESSION = {0: "none", 1: "none", 2: "zlib"}
+DUMP_TYPE_MINI = 1
+UNIFIED_WIRE = (1, 9)
+
+
+@dataclass(frozen=True, slots=True)
+class EntityHeader:
+    """One attempted entity: what struct cudbg_entity_hdr says, and how much of it the file holds."""
+
+    number: int
+    name: str
+    slot_offset: int
+    offset: int
+    stored_size: int
+    num_pad: int
+    status: int
+    sys_err: int
+    sys_warn: int
+    available: int
+
+    @property
+    def cut(self) -> bool:
+        """True where the file ends inside the entity."""
+        return self.available < self.stored_size
+
+
+class CudbgContainer:
+    """Header and entity headers of one cudbg dump. Reading it touches no payload."""
+
+    def __init__(self, data: Buffer, where: str) -> None:
+        self.data = data
+        self.where = where
+        self.problems = Problems()
+        size = CUDBG_HDR.size()
+        head = data.read(0, size)
+        if len(head) < size:
+            raise OpenError(
+                "the device dump is cut inside its cudbg header", path=data.source.name, offset=data.offset + len(head),
+                expected=f"{size} bytes", got=f"{len(head)} bytes", hint="the copy did not finish; copy it again",
+            )  # fmt: skip
+        order = signature_byteorder(head)
+        if order is None and (order := header_byteorder(head)):
+            self.problems.error(
+                where, "the signature is damaged; the rest of the header is as cudbg writes it and is used",
+                offset=0, expected=f"{SIGNATURE:#010x}", got=head[:4].hex(" "),
+            )  # fmt: skip
+        if order is None:
+            raise OpenError(
+                "not a cudbg dump", path=data.source.name, offset=data.offset,
+                expected=f"signature {SIGNATURE:#010x}", got=head[:4].hex(" "),
+                hint="extract writes the bytes to a file as they are",
+            )  # fmt: skip
+        self.byteorder = order
+        self.header = CUDBG_HDR.read(head, byteorder=order)
+        self.version = (int(self.header["major_ver"]), int(self.header["minor_ver"]))
+        self.unified_wire = self.version == UNIFIED_WIRE
+        self.dump_type, self.compress_type = self._bit_fields(int(self.header["flags"]))
+        self.entities = self._entities()
+        self._check_data_len()
+
+    # -- header -------------------------------------------------------------------------------------------------------
+
+    @property
+    def chip_version(self) -> int:
+        """4, 5 or 6; what the header says, whatever it is."""
+        return int(self.header["chip_ver"]) >> 4
+
+    @property
+    def chip(self) -> str:
+        """T4, T5 or T6."""
+        return f"T{self.chip_version}"
+
+    @property
+    def revision(self) -> int:
+        """The silicon revision."""
+        return int(self.header["chip_ver"]) & 0xF
+
+    @property
+    def compression(self) -> str:
+        """How payloads are stored: none, zlib or fastlz."""
+        return "fastlz" if self.unified_wire else COMPRESSION.get(self.compress_type, f"type {self.compress_type}")
+
+    def _bit_fields(self, byte: int) -> tuple[int, int]:
+        """Return dump_type and compress_type; C bit-fields begin at the low end on little-endian hosts, else at the high end."""
+        if self.unified_wire:
+            return DUMP_TYPE_MINI, 0
+        low_first, high_first = (byte & 7, byte >> 4), (byte >> 5, byte & 15)
+        first, second = (low_first, high_first) if self.byteorder == "little" else (high_first, low_first)
+        for fields in (first, second):
+            if fields[0] == DUMP_TYPE_MINI and fields[1] in (1, 2):
+                return fields
+        self.problems.error(
+            self.where, "the header's dump type and compression are not known; entities are taken as not compressed",
+            offset=23, expected="dump_type 1 and compress_type 1 (none) or 2 (zlib)", got=f"{byte:#04x}",
+        )  # fmt: skip
+        return first
+
+    # -- entity headers -----------------------------------------------------------------------------------------------
+
+    @property
+    def header_length(self) -> int:
+        """hdr_len, where it is possible."""
+        length = int(self.header["hdr_len"])
+        return length if CUDBG_HDR.size() <= length <= 4096 and length % 4 == 0 else CUDBG_HDR.size()
+
+    @property
+    def table_end(self) -> int:
+        """Where the entity headers end and the first payload begins."""
+        return self.header_length + ENTITY_HDR.size() * int(self.header["max_entities"])
+
+    def _entities(self) -> dict[int, EntityHeader]:
+        stated = int(self.header["hdr_len"])
+        if stated != self.header_length:
+            self.problems.error(
+                self.where, "hdr_len is not possible; the usual length is used", offset=4,
+                expected=str(CUDBG_HDR.size()), got=str(stated),
+            )  # fmt: skip
+        size, slots = ENTITY_HDR.size(), int(self.header["max_entities"])
+        table = self.data.view(self.header_length, size * slots)
+        held = len(table) // size
+        entities: dict[int, EntityHeader] = {}
+        first_payload = self.data.declared_size
+        for slot in range(min(slots, held)):
+            slot_offset = self.header_length + slot * size
+            if slot_offset + size > first_payload:
+                self.problems.error(
+                    self.where,
+                    f"max_entities is {slots}, but payload begins behind slot {slot}; what is behind it is no header",
+                    offset=20, expected=f"at most {slot}", got=str(slots),
+                )  # fmt: skip
+                return entities
+            header = ENTITY_HDR.read(table, slot * size, byteorder=self.byteorder)
+            if not int(header["entity_type"]):
+                continue
+            entity = self._entity(slot + 1, slot_offset, header)
+            entities[entity.number] = entity
+            if int(header["entity_type"]) == slot + 1 and entity.offset >= slot_offset + size:
+                first_payload = min(first_payload, entity.offset)
+        if held < slots:
+            self.problems.error(
+                self.where, f"the dump is cut inside its entity headers: {held} of {plural(slots, 'slot')} are there",
+                offset=len(self.data), expected=f"{self.table_end:,} bytes", got=f"{len(self.data):,} bytes",
+            )  # fmt: skip
+        return entities
+
+    def _entity(self, number: int, slot_offset: int, header: Any) -> EntityHeader:
+        names = ("entity_type", "start_offset", "size", "hdr_flags", "sys_err", "sys_warn", "num_pad")
+        value = {n: int(header[n]) for n in names}  # fmt: skip
+        name, where = entity_name(number), f"{self.where}, entity {entity_name(number)}"
+        if value["entity_type"] != number:
+            self.problems.error(
+                where, f"the header in slot {number - 1} is of another entity; it is listed by its slot",
+                offset=slot_offset, expected=str(number), got=str(value["entity_type"]),
+            )  # fmt: skip
+        offset, size, pad = value["start_offset"], value["size"], value["num_pad"]
+        if pad > 3 or pad > size:
+            self.problems.error(where, "num_pad is not possible; it is taken as 0", offset=slot_offset + 24,
+                                expected="0 to 3", got=str(pad))  # fmt: skip
+            pad = 0
+        available = max(0, min(size, len(self.data) - offset))
+        if size and not self.header_length <= offset <= offset + size <= self.data.declared_size:
+            self.problems.error(
+                where, "the entity lies outside the dump; what is inside is used", offset=slot_offset + 4,
+                expected=f"an end of at most {self.data.declared_size:,}", got=f"{offset:,} + {size:,}",
+            )  # fmt: skip
+        elif available < size:
+            self.problems.error(
+                where, "the dump is cut inside this entity; its beginning is used" if available
+                else "the dump is cut before this entity", offset=len(self.data),
+                expected=f"{offset + size:,} bytes", got=f"{len(self.data):,} bytes",
+            )  # fmt: skip
+        return EntityHeader(number, name, slot_offset, offset, size, pad, value["hdr_flags"], value["sys_err"],
+                            value["sys_warn"], available)  # fmt: skip
+
+    # -- data_len -----------------------------------------------------------------------------------------------------
+
+    @property
+    def data_len(self) -> int:
+        """What the header says the whole dump takes."""
+        return int(self.header["data_len"])
+
+    @property
+    def payload_size(self) -> int | None:
+        """data_len where the entity headers bear it out, else None."""
+        if len(self.data) < self.table_end or self.data_len > self.data.declared_size:
+            return None
+        used = self._used()
+        return self.data_len if (used <= self.data_len if self.unified_wire else used == self.data_len) else None
+
+    def _used(self) -> int:
+        """Where the last entity ends; the driver advances data_len with each entity that it keeps."""
+        return max([self.table_end, *(e.offset + e.stored_size for e in self.entities.values() if e.stored_size)])
+
+    def _check_data_len(self) -> None:
+        if self.data_len > self.data.declared_size:
+            self.problems.error(
+                self.where, "data_len is longer than the dump", offset=12,
+                expected=f"at most {self.data.declared_size:,}", got=f"{self.data_len:,}",
+            )  # fmt: skip
+        elif len(self.data) >= self.table_end and self.payload_size is None:
+            self.problems.error(
+                self.where, "data_len and the entity headers do not agree; each entity is taken as its own header says",
+                offset=12, expected=f"{self._used():,}, where the last entity ends", got=f"{self.data_len:,}",
+            )  # fmt: skip
+        if not self.unified_wire:
+            self._check_overlaps()
+
+    def _check_overlaps(self) -> None:
+        stored = sorted((e for e in self.entities.values() if e.stored_size), key=lambda e: e.offset)
+        for one, following in pairwise(stored):
+            if one.offset + one.stored_size > following.offset:
+                self.problems.error(
+                    f"{self.where}, entity {following.name}", f"it begins inside entity {one.name}",
+                    offset=following.slot_offset + 4, expected=f"start_offset of at least {one.offset + one.stored_size:,}",
+                    got=f"{following.offset:,}",
+                )  # fmt: skip
+
+
+def header_byteorder(head: bytes) -> ByteOrder | None:
+    """Return the byte order in which hdr_len and the version are cudbg's, whatever the signature; or None."""
+    for order in BYTE_ORDERS:
+        if (
+            len(head) >= 12
+            and int.from_bytes(head[4:8], order) == CUDBG_HDR.size()
+            and int.from_bytes(head[8:10], order) == 1
+        ):
+            return order
+    return None
+
+
+def signature_byteorder(head: bytes) -> ByteOrder | None:
+    """Return the byte order in which the first word is a cudbg signature, or None."""
+    for order in BYTE_ORDERS:
+        word = int.from_bytes(head[:4], order) if len(head) >= 4 else 0
+        if word == SIGNATURE:
+            return order
+        if word == LEGACY_SIGNATURE and int.from_bytes(head[4:8], order) == CUDBG_HDR.size():
+            return order
+    return None

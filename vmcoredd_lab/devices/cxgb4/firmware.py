@@ -1,0 +1,40 @@
+"""What PCIE_FW says of the firmware (register 0x30b8; PCIE_FW_* in t4_regs.h and t4fw_api.h)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vmcoredd_lab.devices.cxgb4.entity_names import read_table
+
+__all__ = ["PCIE_FW", "FirmwareState", "firmware_state"]
+
+PCIE_FW = 0x30B8
+
+
+@dataclass(frozen=True, slots=True)
+class FirmwareState:
+    """The state in a word or two, whether it is bad, and the register that says so."""
+
+    text: str
+    bad: bool
+    register: int
+
+
+def firmware_state(word: int) -> FirmwareState:
+    """Return what a value of PCIE_FW means.
+
+    >>> firmware_state(0xc000c010).text
+    'error: crash of the firmware'
+    """
+    if word == 0xFFFFFFFF:
+        return FirmwareState("the adapter does not answer (reads give all ones)", True, word)
+    if word == 0xEEEEEEEE:
+        return FirmwareState("register access is blocked (reset in progress)", True, word)
+    if word >> 31:
+        reasons = {int(r["value"]): r["meaning"] for r in read_table("fw_eval.csv")}
+        return FirmwareState(f"error: {reasons[word >> 24 & 7]}", True, word)
+    if word >> 29 & 1:
+        return FirmwareState("halted on request", False, word)
+    if word >> 30 & 1:
+        return FirmwareState("initialised", False, word)
+    return FirmwareState("not initialised", False, word)

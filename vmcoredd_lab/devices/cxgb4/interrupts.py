@@ -1,0 +1,87 @@
+"""Interrupt-cause registers that are not zero, bit by bit, with what each bit means (data file interrupts.csv)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from vmcoredd_lab.devices.cxgb4.entity_names import read_table
+from vmcoredd_lab.devices.cxgb4.reg_dump import RegDump
+from vmcoredd_lab.devices.cxgb4.register_table import parse_fields
+from vmcoredd_lab.tables import Column, Schema, Table
+
+__all__ = ["INTERRUPTS", "interrupt_causes"]
+
+INTERRUPTS = Schema(
+    "interrupt_causes",
+    "Interrupt-cause registers that are not zero; one row per field that is set.",
+    (
+        Column("block", "category", "hardware block"),
+        Column("register", "category", "cause register"),
+        Column("instance", "i64", "which of the registers of this name; missing where single"),
+        Column("scope", "category", "port, PCI function or memory; else missing"),
+        Column("address", "u64", "byte address in BAR0", "hex"),
+        Column("register_value", "u64", "the whole register", "hex"),
+        Column("field", "text", "the field that is set"),
+        Column("lsb", "u32", "its lowest bit"),
+        Column("value", "u64", "its value", "hex"),
+        Column("driver_fatal", "bool", "true where cxgb4 stops the adapter when this bit's interrupt comes"),
+        Column(
+            "enabled",
+            "bool",
+            "whether the interrupt was enabled for this bit; missing where that is not known",
+        ),
+        Column("meaning", "text", "what the bit says"),
+    ),
+)
+
+
+@cache
+def _bits(chip: str) -> dict[str, dict[int, dict[str, str]]]:
+    found: dict[str, dict[int, dict[str, str]]] = defaultdict(dict)
+    for row in read_table("interrupts.csv"):
+        if row["lsb"] and chip in row["chips"].split():
+            found[row["cause_register"]][int(row["lsb"])] = row
+    return found
+
+
+def interrupt_causes(dump: RegDump) -> Table:
+    """Return :data:`INTERRUPTS`, in order of address and then from the highest bit down."""
+    table, known = dump.table, _bits(dump.table.chip)
+    wanted = np.array([name in known or name.endswith("_INT_CAUSE") for name in table.registers.categories] + [False])
+    rows: list[tuple[Any, ...]] = []
+    for at in np.flatnonzero(wanted[table.registers.codes] & (dump.values != 0) & ~dump.missing).tolist():
+        name = table.registers.categories[table.registers.codes[at]]
+        block = table.blocks.categories[table.blocks.codes[at]]
+        address, word = int(table.addresses[at]), int(dump.values[at])
+        instance = table.instances[at]
+        scope = int(table.scopes.codes[at])
+        text = dict(table.instances_of(name))[address]
+        for field in parse_fields(text):
+            value = field.of(word)
+            if not value:
+                continue
+            fact = known.get(name, {}).get(field.lsb)
+            rows.append((
+                block, name, None if instance is np.ma.masked else int(instance),
+                table.scopes.categories[scope] if scope >= 0 else None, address, word, field.name, field.lsb, value,
+                bool(fact and fact["driver_fatal"] == "1"), _enabled(dump, fact, address, name),
+                fact["meaning"] if fact else None,
+            ))  # fmt: skip
+    return Table.from_rows(INTERRUPTS, rows)
+
+
+def _enabled(dump: RegDump, fact: dict[str, str] | None, address: int, name: str) -> bool | None:
+    """Return whether the bit is set in the enable register of the same instance."""
+    enable = fact["enable_register"] if fact else ""
+    if not fact or enable not in dump.table.by_name:
+        return None
+    causes = [a for a, _ in dump.table.instances_of(name)]
+    enables = [a for a, _ in dump.table.instances_of(enable)]
+    if len(causes) != len(enables):
+        return None
+    word = dump.value(enables[causes.index(address)])
+    return None if word is None else bool(word >> int(fact["lsb"]) & 1)

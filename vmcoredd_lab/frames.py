@@ -1,0 +1,54 @@
+"""Tables become DataFrames here, and only here: the one place below the user that imports pandas."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vmcoredd_lab.tables import Codes, Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["to_frame"]
+
+_NULLABLE = {"u64": "UInt64", "u32": "UInt32", "i64": "Int64", "i32": "Int32", "bool": "boolean"}
+
+
+def to_frame(table: Table) -> pd.DataFrame:
+    """Return the table as a DataFrame: nullable integers (``UInt64``, ...), text, categories."""
+    import pandas as pd
+
+    columns: dict[str, Any] = {}
+    for column in table.schema.columns:
+        values = table.columns[column.name]
+        if column.kind in _NULLABLE:
+            columns[column.name] = _integers(values, _NULLABLE[column.kind])
+        elif isinstance(values, Codes):
+            columns[column.name] = pd.Categorical.from_codes(
+                values.codes, categories=pd.Index(list(values.categories), dtype="object"), validate=False
+            )
+        elif column.kind == "category":
+            columns[column.name] = pd.Categorical(values)
+        else:
+            columns[column.name] = pd.array(values, dtype="str") if len(values) else pd.array([], dtype="str")
+    frame = pd.DataFrame(columns, columns=table.schema.names)
+    frame.attrs.update(table.attrs)
+    return frame
+
+
+def _integers(values: Any, dtype: str) -> Any:
+    import pandas as pd
+
+    if isinstance(values, np.ma.MaskedArray):
+        data = np.ascontiguousarray(values.data)
+        mask = np.ascontiguousarray(np.ma.getmaskarray(values))
+    elif isinstance(values, np.ndarray):
+        data, mask = np.ascontiguousarray(values), np.zeros(len(values), bool)
+    else:
+        return pd.array(values, dtype=dtype)
+    if dtype == "boolean":
+        return pd.arrays.BooleanArray(data.astype(bool, copy=False), mask)
+    native = data.astype(data.dtype.newbyteorder("="), copy=False).astype(dtype.lower(), copy=False)
+    return pd.arrays.IntegerArray(native, mask)

@@ -1,0 +1,20 @@
+"""Note types by owner and number (include/uapi/linux/elf.h, include/xen/interface/elfnote.h, QEMU's dump.c)."""
+
+from __future__ import annotations
+
+import csv
+from functools import cache
+from importlib.resources import files
+
+__all__ = ["type_name"]
+
+
+@cache
+def _names() -> dict[tuple[str, int], str]:
+    text = files("vmcoredd_lab.notes").joinpath("data/note_types.csv").read_text("ascii")
+    return {(r["owner"], int(r["type"], 16)): r["name"] for r in csv.DictReader(text.splitlines())}
+
+
+def type_name(owner: str, number: int) -> str | None:
+    """Return the kernel's name of a note type, or None where the pair of owner and number is not known."""
+    return _names().get((owner, number))

@@ -1,0 +1,80 @@
+"""Open whatever a command line names: a vmcore, or a bare device dump file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from vmcoredd_lab.containers import open_container
+from vmcoredd_lab.containers.signatures import describe
+from vmcoredd_lab.devices import registry
+from vmcoredd_lab.devices.dump import DeviceDumps, bare_device_dumps
+from vmcoredd_lab.errors import OpenError
+from vmcoredd_lab.problems import Problems
+from vmcoredd_lab.source import ByteSource, open_source
+from vmcoredd_lab.vmcore import Vmcore, check_dump
+
+__all__ = ["OpenedFile", "open_file"]
+
+
+class OpenedFile:
+    """A vmcore or a bare device dump, with what both have: device dumps and problems."""
+
+    def __init__(self, source: ByteSource, core: Vmcore | None, dumps: DeviceDumps) -> None:
+        self.source = source
+        self.core = core
+        self.device_dumps = dumps
+
+    @property
+    def path(self) -> str:
+        """The file's name."""
+        return self.source.name
+
+    def vmcore(self) -> Vmcore:
+        """Return the vmcore.
+
+        Raises
+        ------
+        OpenError: the file is a bare device dump.
+        """
+        if self.core is None:
+            raise OpenError(
+                "this is a bare device dump, not a vmcore", path=self.path, expected="a vmcore",
+                got=f"a {self.device_dumps[0].driver} device dump",
+                hint="info, entities, registers, firmware-log, extract and report work on it as it is",
+            )  # fmt: skip
+        return self.core
+
+    def problems(self) -> Problems:
+        """Return what is known to be wrong so far."""
+        if self.core is not None:
+            return self.core.known_problems()
+        return Problems(*(dump.problems() for dump in self.device_dumps))
+
+    def check(self) -> None:
+        """Read every device dump whole, so that the problems are complete."""
+        for dump in self.device_dumps:
+            check_dump(dump)
+
+
+def open_file(path: Any) -> OpenedFile:
+    """Open a vmcore or a bare device dump, told by content.
+
+    Raises
+    ------
+    OpenError: missing, empty, a directory, neither of the two, or cut inside its own header.
+    """
+    source = open_source(path)
+    head = source.read(0, 64)
+    if registry.sniff(head) is not None:
+        return OpenedFile(source, None, bare_device_dumps(source))
+    try:
+        core = Vmcore(open_container(source))
+    except OpenError as error:
+        if error.message != "not a vmcore":
+            raise
+        looks, hint = describe(source)
+        raise OpenError(
+            "neither a vmcore nor a device dump", path=source.name,
+            expected="an ELF core, makedumpfile's KDUMP header, or a cudbg header", got=looks, hint=hint,
+        ) from None  # fmt: skip
+    return OpenedFile(source, core, core.device_dumps)

@@ -1,0 +1,112 @@
+"""From what a user passes (path, file object, bytes) to a source of bytes."""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import stat
+from pathlib import Path
+from typing import IO, Any
+
+from vmcoredd_lab.errors import OpenError
+from vmcoredd_lab.source.base import ByteSource, MemorySource
+from vmcoredd_lab.text import escape
+
+__all__ = ["open_source"]
+
+
+class MappedSource(ByteSource):
+    """A local file through mmap: pages come in when they are looked at."""
+
+    def __init__(self, path: str, file: IO[bytes], size: int) -> None:
+        self.name = path
+        self.size = size
+        self._map = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
+        self._view = memoryview(self._map)
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return up to ``size`` bytes from ``offset``."""
+        return self._map[offset : offset + size]
+
+    def view(self, offset: int, size: int) -> memoryview:
+        """Return the mapped bytes themselves."""
+        return self._view[offset : offset + size]
+
+    def close(self) -> None:
+        """Drop the mapping once no view of it is left."""
+        self._view.release()
+        with contextlib.suppress(BufferError):  # a frame still looks at it; the mapping goes with the last view
+            self._map.close()
+
+
+class FileSource(ByteSource):
+    """A seekable binary file object, or a special file (/proc/vmcore, a block device) that cannot be mapped."""
+
+    def __init__(self, file: IO[bytes], name: str) -> None:
+        self.name = name
+        self._file = file
+        self.size = file.seek(0, os.SEEK_END)
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return up to ``size`` bytes from ``offset``, joining short reads."""
+        parts: list[bytes] = []
+        self._file.seek(offset)
+        while size > 0:
+            part = self._file.read(size)
+            if not part:
+                break
+            parts.append(part)
+            size -= len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def close(self) -> None:
+        """Close the file object."""
+        self._file.close()
+
+
+def open_source(what: Any) -> ByteSource:
+    """Return a source for a path, a binary file object or bytes.
+
+    Raises
+    ------
+    OpenError: no such file, a directory, an empty file, no permission.
+    """
+    if isinstance(what, ByteSource):
+        return what
+    if isinstance(what, (bytes, bytearray, memoryview)):
+        source: ByteSource = MemorySource(what)
+    elif hasattr(what, "read") and hasattr(what, "seek"):
+        source = FileSource(what, str(getattr(what, "name", "<file object>")))
+    else:
+        source = _open_path(Path(what))
+    if source.size == 0:
+        raise OpenError("the file is empty", path=source.name, expected="a vmcore or a device dump", got="0 bytes")
+    return source
+
+
+def _open_path(path: Path) -> ByteSource:
+    name = escape(os.fspath(path))
+    try:
+        file = path.open("rb")
+    except FileNotFoundError:
+        raise OpenError("no such file", path=name, hint="check the path") from None
+    except IsADirectoryError:
+        raise OpenError(
+            "this is a directory", path=name, expected="a file", hint=f"try {name.rstrip('/')}/vmcore"
+        ) from None
+    except OSError as error:
+        raise OpenError(f"cannot be opened: {error.strerror}", path=name) from None
+    status = os.fstat(file.fileno())
+    if not stat.S_ISREG(status.st_mode):
+        try:
+            return FileSource(file, name)
+        except OSError as error:
+            file.close()
+            raise OpenError(
+                f"cannot be read at will: {error.strerror}", path=name, hint="copy it to a regular file first"
+            ) from None
+    with file:
+        if status.st_size == 0:
+            return MemorySource(b"", name)
+        return MappedSource(name, file, status.st_size)

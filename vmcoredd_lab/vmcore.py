@@ -1,0 +1,196 @@
+"""A vmcore: what a user opens. Everything behind it is read when it is asked for."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from vmcoredd_lab.containers import Container, open_container
+from vmcoredd_lab.devices.dump import DeviceDump, DeviceDumps
+from vmcoredd_lab.errors import UsageError, VmcoreddLabError
+from vmcoredd_lab.notes.table import notes_table
+from vmcoredd_lab.notes.vmcoreinfo import Vmcoreinfo
+from vmcoredd_lab.problems import Problems
+from vmcoredd_lab.source import open_source
+from vmcoredd_lab.structs import ByteOrder
+from vmcoredd_lab.tables import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Memory", "Vmcore", "open_vmcore"]
+
+
+class Memory:
+    """The crashed machine's memory, as far as the file holds it."""
+
+    def __init__(self, container: Container) -> None:
+        self._container = container
+
+    def read(self, address: int, size: int, space: str = "physical") -> bytes:
+        """Return ``size`` bytes at a ``physical`` or ``virtual`` address.
+
+        Raises
+        ------
+        NotInFileError: no segment holds the address, its pages were excluded, or the file is cut before them.
+        UsageError: ``space`` is neither, or an argument is negative.
+        """
+        if space not in ("physical", "virtual"):
+            raise UsageError(f"no address space named {space!a}", expected="physical or virtual")
+        if address < 0 or size < 0 or address + size > 1 << 64:
+            raise UsageError("no such range of memory", got=f"address {address:#x}, size {size:#x}")
+        return self._container.read_memory(address, size, space)
+
+
+class Vmcore:
+    """A crash dump. Made by :func:`open_vmcore`.
+
+    Attributes
+    ----------
+    format: ``elf64``, ``elf32`` or ``kdump-compressed``
+    machine: as ``uname -m`` says it: ``x86_64``, ``aarch64``, ``s390x``, ``i386``, ...
+    byteorder: ``little`` or ``big``
+    device_dumps: the device dumps, by index or by name
+    """
+
+    def __init__(self, container: Container) -> None:
+        self._container = container
+
+    @property
+    def path(self) -> str:
+        """The file's name."""
+        return self._container.source.name
+
+    @property
+    def format(self) -> str:
+        """The container's format."""
+        return self._container.format
+
+    @property
+    def machine(self) -> str:
+        """The crashed machine's architecture."""
+        return self._container.machine
+
+    @property
+    def byteorder(self) -> ByteOrder:
+        """``little`` or ``big``."""
+        return self._container.byteorder
+
+    @property
+    def container(self) -> Container:
+        """The container itself, for its headers."""
+        return self._container
+
+    def __repr__(self) -> str:
+        return f"<Vmcore {self.path}: {self.format}, {self.machine}, {len(self.device_dumps)} device dumps>"
+
+    # -- tables, without pandas ---------------------------------------------------------------------------------------
+
+    def segments_table(self) -> Table:
+        """Return the segments (:data:`~vmcoredd_lab.containers.base.SEGMENTS`)."""
+        return self._container.segments()
+
+    def notes_table(self) -> Table:
+        """Return the notes (:data:`~vmcoredd_lab.notes.table.NOTES`)."""
+        c = self._container
+        return notes_table(c.source, c.notes, c.bits, c.byteorder)
+
+    def problems_table(self) -> Table:
+        """Return the problems (:data:`~vmcoredd_lab.problems.PROBLEMS`)."""
+        return self.known_problems().table()
+
+    def known_problems(self) -> Problems:
+        """Return what is known to be wrong: the container's headers, each dump's headers, and what was decoded so far."""
+        self._container.check()
+        return Problems(self._container.problems, *(dump.problems() for dump in self.device_dumps))
+
+    def check(self) -> None:
+        """Read every device dump whole, so that ``problems`` is complete. Takes about a second for 100 MB."""
+        for dump in self.device_dumps:
+            check_dump(dump)
+
+    # -- frames -------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def segments(self) -> pd.DataFrame:
+        """Program headers, or the physical ranges of a kdump file: type, offset, vaddr, paddr, filesz, memsz, flags, align."""
+        return _frame(self.segments_table())
+
+    @cached_property
+    def notes(self) -> pd.DataFrame:
+        """Notes in file order: owner, type, type_name, desc_offset, desc_size, cpu, summary."""
+        return _frame(self.notes_table())
+
+    @property
+    def problems(self) -> pd.DataFrame:
+        """What is wrong with the file, as far as it has been read; see :meth:`check`. Empty for a sound file."""
+        return _frame(self.problems_table())
+
+    # -- parts --------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def vmcoreinfo(self) -> Vmcoreinfo:
+        """VMCOREINFO as a mapping of text to text; empty where the file has none."""
+        source = self._container.source
+        for note in self._container.notes:
+            if note.owner == "VMCOREINFO":
+                return Vmcoreinfo(source.read(note.desc_offset, min(note.available, 1 << 20)))
+        window = self._container.vmcoreinfo_window()
+        return Vmcoreinfo(source.read(window[0], min(window[1], 1 << 20))) if window else Vmcoreinfo()
+
+    @cached_property
+    def device_dumps(self) -> DeviceDumps:
+        """The device dumps; ``.frame`` is the table of them."""
+        source = self._container.source
+        return DeviceDumps(
+            [DeviceDump.from_note(source, note) for note in self._container.notes if note.is_device_dump],
+            self.path,
+        )
+
+    @cached_property
+    def memory(self) -> Memory:
+        """The crashed machine's memory."""
+        return Memory(self._container)
+
+    def close(self) -> None:
+        """Release the file; frames made before stay valid."""
+        self._container.source.close()
+
+    def __enter__(self) -> Vmcore:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+def open_vmcore(path: Any) -> Vmcore:
+    """Open a vmcore: ELF (kernel, makedumpfile -E, QEMU) or makedumpfile's kdump-compressed format, told by content.
+
+    Reads headers and note headers only, through mmap.
+
+    Parameters
+    ----------
+    path: a path, a seekable binary file object, or bytes
+
+    Raises
+    ------
+    OpenError: missing, empty, a directory, not a vmcore, or cut inside its own header.
+    """
+    return Vmcore(open_container(open_source(path)))
+
+
+def check_dump(dump: DeviceDump) -> None:
+    """Read one device dump whole, so that its problems are known."""
+    if dump.decoder is None:
+        return
+    try:
+        decoder = dump.decode()
+    except VmcoreddLabError:
+        return  # recorded by DeviceDump.problems
+    decoder.check()
+
+
+def _frame(table: Table) -> pd.DataFrame:
+    from vmcoredd_lab.frames import to_frame
+
+    return to_frame(table)
