@@ -156,9 +156,8 @@ class Cxgb4:
             known |= {"MAC address": _mac(vpd["na"]), "firmware": "" if version == "0.0.0.0" else version}  # noqa: S104
         if self.firmware_state:
             known["firmware state"] = f"{self.firmware_state.text} (PCIE_FW {self.firmware_state.register:#010x})"
-        known["device dump"] = f"cudbg {self.version}, compression {self.compression}"
-        if self.container.payload_size:
-            known["payload"] = human_size(self.container.payload_size)
+        size = self.container.payload_size
+        known["device dump"] = f"cudbg {self.version}, compression {self.compression}" + (f", {human_size(size)}" if size else "")
         return {k: v for k, v in known.items() if v}
 
     def _vpd(self) -> dict[str, Any]:

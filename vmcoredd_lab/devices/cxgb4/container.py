@@ -6,8 +6,11 @@ Formats: struct cudbg_hdr and struct cudbg_entity_hdr, drivers/net/ethernet/chel
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
+
+import numpy as np
 
 from vmcoredd_lab.devices.cxgb4.entity_names import entity_name
 from vmcoredd_lab.devices.cxgb4.structs import CUDBG_HDR, ENTITY_HDR
@@ -24,6 +27,12 @@ LEGACY_SIGNATURE = 123  # accepted by Chelsio's own viewer; nothing in the field
 COMPRESSION = {0: "none", 1: "none", 2: "zlib"}
 DUMP_TYPE_MINI = 1
 UNIFIED_WIRE = (1, 9)
+KNOWN_MAX_ENTITIES = (
+    72,
+    71,
+    70,
+    67,
+)  # Linux 4.18 on, its releases before FLASH, its first ones, the Unified Wire of 2016
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +138,7 @@ class CudbgContainer:
     @property
     def table_end(self) -> int:
         """Where the entity headers end and the first payload begins."""
-        return self.header_length + ENTITY_HDR.size() * int(self.header["max_entities"])
+        return self.header_length + ENTITY_HDR.size() * self.slots
 
     def _entities(self) -> dict[int, EntityHeader]:
         stated = int(self.header["hdr_len"])
@@ -138,33 +147,43 @@ class CudbgContainer:
                 self.where, "hdr_len is not possible; the usual length is used", offset=4,
                 expected=str(CUDBG_HDR.size()), got=str(stated),
             )  # fmt: skip
-        size, slots = ENTITY_HDR.size(), int(self.header["max_entities"])
+        size, slots = ENTITY_HDR.size(), self.slots
+        if slots != int(self.header["max_entities"]):
+            self.problems.error(
+                self.where, f"max_entities does not fit the entity headers, which end before the first payload: {slots} is used",
+                offset=20, expected=str(slots), got=str(int(self.header["max_entities"])),
+            )  # fmt: skip
         table = self.data.view(self.header_length, size * slots)
         held = len(table) // size
         entities: dict[int, EntityHeader] = {}
-        first_payload = self.data.declared_size
-        for slot in range(min(slots, held)):
-            slot_offset = self.header_length + slot * size
-            if slot_offset + size > first_payload:
-                self.problems.error(
-                    self.where,
-                    f"max_entities is {slots}, but payload begins behind slot {slot}; what is behind it is no header",
-                    offset=20, expected=f"at most {slot}", got=str(slots),
-                )  # fmt: skip
-                return entities
+        for slot in range(held):
             header = ENTITY_HDR.read(table, slot * size, byteorder=self.byteorder)
-            if not int(header["entity_type"]):
-                continue
-            entity = self._entity(slot + 1, slot_offset, header)
-            entities[entity.number] = entity
-            if int(header["entity_type"]) == slot + 1 and entity.offset >= slot_offset + size:
-                first_payload = min(first_payload, entity.offset)
+            if int(header["entity_type"]):
+                entities[slot + 1] = self._entity(slot + 1, self.header_length + slot * size, header)
         if held < slots:
             self.problems.error(
                 self.where, f"the dump is cut inside its entity headers: {held} of {plural(slots, 'slot')} are there",
                 offset=len(self.data), expected=f"{self.table_end:,} bytes", got=f"{len(self.data):,} bytes",
             )  # fmt: skip
         return entities
+
+    @cached_property
+    def slots(self) -> int:
+        """Slots in the table of entity headers: max_entities, unless the first payload begins behind another number.
+
+        The entity that is collected first starts right behind the table, whether its collection succeeded or not.
+        """
+        stated = int(self.header["max_entities"])
+        for slots in (stated, *KNOWN_MAX_ENTITIES):
+            end = self.header_length + slots * ENTITY_HDR.size()
+            table = self.data.view(self.header_length, end - self.header_length)
+            held = len(table) // ENTITY_HDR.size()
+            if slots == stated and held < stated <= max(KNOWN_MAX_ENTITIES):
+                return stated  # cut inside a table of ordinary length
+            headers = np.frombuffer(table, ENTITY_HDR.dtype(self.byteorder), held)
+            if (headers["start_offset"][headers["entity_type"] == np.arange(1, held + 1)] == end).any():
+                return slots
+        return stated if stated <= 256 else KNOWN_MAX_ENTITIES[0]
 
     def _entity(self, number: int, slot_offset: int, header: Any) -> EntityHeader:
         names = ("entity_type", "start_offset", "size", "hdr_flags", "sys_err", "sys_warn", "num_pad")

@@ -1,0 +1,123 @@
+"""Build the document from an opened file. Everything is read here; renderers only arrange it."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from vmcoredd_lab import __version__
+from vmcoredd_lab.devices.dump import DeviceDump
+from vmcoredd_lab.errors import VmcoreddLabError
+from vmcoredd_lab.opening import OpenedFile
+from vmcoredd_lab.report.document import Adapter, Document, Highlight
+from vmcoredd_lab.summary import summarise
+from vmcoredd_lab.tables import Table
+from vmcoredd_lab.text import escape, plural
+
+__all__ = ["build"]
+
+SEGMENT_ROWS = 400
+GRAVE = ("EMERG", "CRIT", "ERR")
+NOT_ON_THIS_CHIP = (-24, -28)  # CUDBG_STATUS_ENTITY_NOT_FOUND, CUDBG_STATUS_NOT_IMPLEMENTED
+
+
+def build(opened: OpenedFile, *, title: str | None = None, date: str | None = None) -> Document:
+    """Return the document. Every device dump is read whole, so that ``problems`` is complete."""
+    opened.check()
+    adapters = [_adapter(dump, i) for i, dump in enumerate(opened.device_dumps) if dump.decoder is not None]
+    facts = summarise(opened)
+    dumps, problems = facts.pop("device_dumps"), facts.pop("problems")
+    notes: list[dict[str, Any]] = []
+    segments: list[dict[str, Any]] = []
+    left_out = 0
+    if opened.core is not None:
+        notes = opened.core.notes_table().records()
+        table = opened.core.segments_table()
+        segments = table.take(slice(0, SEGMENT_ROWS)).records()
+        left_out = max(0, len(table) - SEGMENT_ROWS)
+    return Document(
+        title=title or escape(Path(opened.path).name),
+        date=date or _now(),
+        generator=f"vmcoredd-lab {__version__}",
+        vmcore=facts,
+        device_dumps=dumps,
+        adapters=[a for a in adapters if a is not None],
+        notes=notes,
+        segments=segments,
+        segments_left_out=left_out,
+        problems=problems,
+    )
+
+
+def _now() -> str:
+    """Return the date to print; SOURCE_DATE_EPOCH fixes it (reproducible-builds.org)."""
+    fixed = os.environ.get("SOURCE_DATE_EPOCH", "")
+    when = datetime.fromtimestamp(int(fixed), UTC) if fixed.isdecimal() else datetime.now(UTC)
+    return when.strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _adapter(dump: DeviceDump, index: int) -> Adapter | None:
+    try:
+        nic = dump.decode()
+    except VmcoreddLabError:
+        return None  # recorded among the problems
+    if not hasattr(nic, "entities_table"):
+        return None
+    entities = nic.entities_table().records()
+    log, log_missing = _records(nic.firmware_log_table)
+    causes, causes_missing = _records(nic.interrupt_causes_table)
+    return Adapter(
+        index=index,
+        name=dump.name,
+        driver=dump.driver,
+        device=dump.device,
+        identity=nic.identity(),
+        highlights=_highlights(index, nic, entities, log, causes),
+        entities=entities,
+        firmware_log=log,
+        firmware_log_missing=log_missing,
+        interrupt_causes=causes,
+        interrupt_causes_missing=causes_missing,
+    )
+
+
+def _records(table: Any) -> tuple[list[dict[str, Any]] | None, str | None]:
+    try:
+        rows: Table = table()
+    except VmcoreddLabError as error:
+        return None, error.message
+    return rows.records(), None
+
+
+def _highlights(index: int, nic: Any, entities: Any, log: Any, causes: Any) -> list[Highlight]:
+    found = []
+    state = nic.firmware_state
+    if state is not None and state.bad:
+        text = f"firmware {state.text}" if state.text.startswith("error") else state.text
+        text = f"{text[0].upper()}{text[1:]} (PCIE_FW {state.register:#010x})"
+        found.append(Highlight("critical", text, f"adapter-{index}"))
+    grave = [e for e in log or [] if e["level"] in GRAVE]
+    if grave:
+        last = grave[-1]
+        found.append(Highlight(
+            "error", f"{plural(len(grave), 'firmware log entry', 'firmware log entries')} at ERR or worse, "
+            f"the newest {last['level']} {last['facility']}: {last['message']}", f"log-{index}",
+        ))  # fmt: skip
+    if causes:
+        registers = {(c["register"], c["instance"]) for c in causes}
+        fatal = [c for c in causes if c["driver_fatal"] and c["enabled"] is not False]
+        text = f"{plural(len(registers), 'interrupt-cause register is', 'interrupt-cause registers are')} not zero"
+        if fatal:
+            text += f", among them {plural(len(fatal), 'bit')} on which the driver stops the adapter"
+        found.append(Highlight("error" if fatal else "warning", text, f"causes-{index}"))
+    failed = [e for e in entities if e["status"] and (e["sys_err"] or e["status"]) not in NOT_ON_THIS_CHIP]
+    if failed:
+        names = ", ".join(e["name"] for e in failed[:4]) + (", ..." if len(failed) > 4 else "")
+        found.append(Highlight("warning", f"{plural(len(failed), 'entity', 'entities')} could not be collected: {names}",
+                               f"entities-{index}"))  # fmt: skip
+    if not found:
+        found.append(Highlight("info", "Nothing stands out in the firmware state, its log and the interrupt causes",
+                               f"adapter-{index}"))  # fmt: skip
+    return found

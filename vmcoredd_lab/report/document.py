@@ -1,0 +1,60 @@
+"""The document: what a report says, whatever it is rendered to. Plain values only, ready for JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+__all__ = ["SCHEMA", "Adapter", "Document", "Highlight"]
+
+SCHEMA = "vmcoredd-lab/report/1"
+
+Records = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Highlight:
+    """A fact that stands out: severity (critical, error, warning, info), one line, and the part of the report it is from."""
+
+    severity: str
+    text: str
+    anchor: str
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """One device: identity, and the tables a decoder gives; None where a table could not be had, with the reason."""
+
+    index: int
+    name: str
+    driver: str | None
+    device: str | None
+    identity: dict[str, str]
+    highlights: list[Highlight]
+    entities: Records
+    firmware_log: Records | None
+    firmware_log_missing: str | None
+    interrupt_causes: Records | None
+    interrupt_causes_missing: str | None
+
+
+@dataclass(frozen=True)
+class Document:
+    """A report on one file."""
+
+    title: str
+    date: str
+    generator: str
+    vmcore: dict[str, Any]
+    device_dumps: Records
+    adapters: list[Adapter]
+    notes: Records
+    segments: Records
+    segments_left_out: int
+    problems: Records
+    schema: str = field(default=SCHEMA)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the document as dictionaries and lists, the schema's name first."""
+        plain = asdict(self)
+        return {"schema": plain.pop("schema"), **plain}

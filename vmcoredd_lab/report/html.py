@@ -1,0 +1,111 @@
+"""The document as one HTML file: no network, themes by the reader's own, everything from the dump escaped by Jinja2."""
+
+from __future__ import annotations
+
+import io
+from importlib.resources import files
+from itertools import groupby
+from typing import Any
+
+from vmcoredd_lab.report.document import Adapter, Document
+from vmcoredd_lab.text import escape, human_size, plural
+
+__all__ = ["render"]
+
+# Stand-ins that matplotlib takes as colours; in the page they become CSS variables and follow the reader's theme.
+_INK, _LINE = "#010203", "#040506"
+_LEVELS = {
+    "EMERG": "#010201", "CRIT": "#010202", "ERR": "#010204", "NOTICE": "#010205", "INFO": "#010206", "DEBUG": "#010207",
+    "UNKNOWN": "#010208",
+}  # fmt: skip
+
+
+def render(document: Document) -> str:
+    """Return the page."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("vmcoredd_lab.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters |= {
+        "hex": lambda v, digits=0: "" if v is None else f"{v:#0{digits + 2}x}" if digits else f"{v:#x}",
+        "number": lambda v: "" if v is None else f"{v:,}",
+        "size": lambda v: "" if v is None else human_size(v),
+        "plain": lambda v: "" if v is None else escape(str(v)),
+    }
+    template = environment.get_template("report.html.j2")
+    return template.render(
+        doc=document,
+        facts=_facts(document.vmcore),
+        adapters=[_view(adapter) for adapter in document.adapters],
+        plural=plural,
+        style=_resource("style.css"),
+        script=_resource("script.js"),
+    )
+
+
+def _resource(name: str) -> str:
+    return files("vmcoredd_lab.report").joinpath("templates", name).read_text("utf-8")
+
+
+def _facts(vmcore: dict[str, Any]) -> list[tuple[str, str]]:
+    from vmcoredd_lab.cli.info import lines
+
+    return [(label, text) for label, text in lines(vmcore) if label != "file"]
+
+
+def _view(adapter: Adapter) -> dict[str, Any]:
+    causes = [
+        {"register": rows[0], "fields": rows}
+        for _, group in groupby(adapter.interrupt_causes or [], key=lambda c: (c["register"], c["address"]))
+        if (rows := list(group))
+    ]
+    failed = sum(1 for e in adapter.entities if e["status"])
+    return {
+        "adapter": adapter,
+        "causes": causes,
+        "failed": failed,
+        "plot": _plot(adapter) if adapter.firmware_log else None,
+        "levels": [n for n in _LEVELS if any(e["level"] == n for e in adapter.firmware_log or [])],
+    }
+
+
+def _plot(adapter: Adapter) -> Any:
+    """Return the firmware log's plot as SVG that takes its colours from the page; the same input gives the same bytes."""
+    import matplotlib as mpl
+    from markupsafe import Markup
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    from vmcoredd_lab.plots import plot_firmware_log
+    from vmcoredd_lab.tables import Column, Schema, Table
+
+    names = ("timestamp", "facility", "level")
+    rows = adapter.firmware_log or []
+    table = Table(
+        Schema("firmware_log", "", tuple(Column(n, "text", "") for n in names)),
+        {n: [row[n] for row in rows] for n in names},
+    )
+    lanes = len({row["facility"] for row in rows})
+    style = {
+        "svg.fonttype": "none", "svg.hashsalt": f"adapter-{adapter.index}", "font.family": "sans-serif", "font.size": 9,
+        "text.color": _INK, "axes.labelcolor": _INK, "xtick.color": _INK, "ytick.color": _INK, "axes.edgecolor": _LINE,
+        "grid.color": _LINE,
+    }  # fmt: skip
+    with mpl.rc_context(style):
+        figure = Figure(figsize=(10, 1.1 + 0.22 * max(lanes, 4)), layout="constrained")
+        figure.patch.set_alpha(0)
+        axes = figure.add_subplot()
+        axes.patch.set_alpha(0)
+        plot_firmware_log(table, axes, _LEVELS)
+        buffer = io.StringIO()
+        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :]
+    for level, stand_in in _LEVELS.items():
+        svg = svg.replace(stand_in, f"var(--{level.lower()})")
+    svg = svg.replace(_INK, "var(--ink-soft)").replace(_LINE, "var(--line)")
+    label = f"Firmware log of {adapter.name}: {plural(len(rows), 'entry', 'entries')} over the firmware's clock, by facility"
+    head, rest = svg.split(">", 1)
+    return Markup(f'{head} role="img" aria-label="{{}}">').format(label) + Markup(rest)  # noqa: S704  made here

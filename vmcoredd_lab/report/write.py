@@ -1,0 +1,66 @@
+"""Write a report: the suffix chooses the renderer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from vmcoredd_lab.devices.dump import DeviceDump, DeviceDumps
+from vmcoredd_lab.errors import UsageError
+from vmcoredd_lab.extract import write_atomically
+from vmcoredd_lab.opening import OpenedFile, open_file
+from vmcoredd_lab.report.build import build
+from vmcoredd_lab.report.document import Document
+from vmcoredd_lab.vmcore import Vmcore
+
+__all__ = ["SUFFIXES", "write_report"]
+
+
+def _html(document: Document) -> str:
+    from vmcoredd_lab.report.html import render
+
+    return render(document)
+
+
+def _json(document: Document) -> str:
+    return json.dumps(document.as_dict(), indent=1) + "\n"
+
+
+_RENDERERS: dict[str, Callable[[Document], str]] = {".html": _html, ".json": _json}
+SUFFIXES = tuple(_RENDERERS)
+
+
+def write_report(what: Any, path: Any, *, title: str | None = None, date: str | None = None) -> int:
+    """Write a report on a vmcore or a device dump; return its size in bytes.
+
+    Parameters
+    ----------
+    what: a :class:`~vmcoredd_lab.Vmcore`, a :class:`~vmcoredd_lab.DeviceDump`, or a path
+    path: where to write; ``.html`` or ``.json``. Replaced in one step.
+    title: else the file's name
+    date: what to print as the date of the report; else now, or SOURCE_DATE_EPOCH where that is set
+
+    Raises
+    ------
+    UsageError: a suffix that no renderer writes.
+    OpenError: ``what`` is a path that cannot be opened.
+    OutputError: the report could not be written.
+    """
+    target = Path(path)
+    renderer = _RENDERERS.get(target.suffix.lower())
+    if renderer is None:
+        raise UsageError(f"no report of kind {target.suffix or 'without suffix'}", expected=" or ".join(SUFFIXES))
+    document = build(_opened(what), title=title, date=date)
+    return write_atomically(target, [renderer(document).encode()], force=True)
+
+
+def _opened(what: Any) -> OpenedFile:
+    if isinstance(what, OpenedFile):
+        return what
+    if isinstance(what, Vmcore):
+        return OpenedFile(what.container.source, what, what.device_dumps)
+    if isinstance(what, DeviceDump):
+        return OpenedFile(what.source, None, DeviceDumps([what], what.source.name))
+    return open_file(what)
