@@ -22,6 +22,7 @@ PT_LOAD, PT_NOTE, PN_XNUM = 1, 4, 0xFFFF
 
 
 def up(value: int, unit: int) -> int:
+    """Round up to a multiple of unit."""
     return -(-value // unit) * unit
 
 
@@ -36,6 +37,7 @@ def notes_of(core: vl.Vmcore) -> list[bytes]:
 
 
 def main() -> None:
+    """Write the file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--memory", type=int, default=64, metavar="GIB")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from vmcoredd_lab.containers import open_container
+from vmcoredd_lab.containers import container_class, open_container
 from vmcoredd_lab.containers.signatures import describe
 from vmcoredd_lab.devices import registry
 from vmcoredd_lab.devices.dump import DeviceDumps, bare_device_dumps
@@ -64,17 +64,13 @@ def open_file(path: Any) -> OpenedFile:
     OpenError: missing, empty, a directory, neither of the two, or cut inside its own header.
     """
     source = open_source(path)
-    head = source.read(0, 64)
-    if registry.sniff(head) is not None:
-        return OpenedFile(source, None, bare_device_dumps(source))
-    try:
+    if container_class(source) is not None:
         core = Vmcore(open_container(source))
-    except OpenError as error:
-        if error.message != "not a vmcore":
-            raise
-        looks, hint = describe(source)
-        raise OpenError(
-            "neither a vmcore nor a device dump", path=source.name,
-            expected="an ELF core, makedumpfile's KDUMP header, or a cudbg header", got=looks, hint=hint,
-        ) from None  # fmt: skip
-    return OpenedFile(source, core, core.device_dumps)
+        return OpenedFile(source, core, core.device_dumps)
+    if registry.sniff(source.read(0, 64)) is not None:
+        return OpenedFile(source, None, bare_device_dumps(source))
+    looks, hint = describe(source)
+    raise OpenError(
+        "neither a vmcore nor a device dump", path=source.name,
+        expected="an ELF core, makedumpfile's KDUMP header, or a cudbg header", got=looks, hint=hint,
+    )  # fmt: skip

@@ -61,8 +61,8 @@ def frame_options(command: F) -> F:
 
 def dump_option(command: F) -> F:
     """Add --dump."""
-    return click.option("--dump", "which", metavar="NAME|INDEX|all",
-                        help="Which device dump: by name, PCI address or index, or all. Default: the first.")(command)  # fmt: skip
+    text = "Which device dump: by name, PCI address or index, or all. Default: the first."
+    return click.option("--dump", "which", metavar="NAME|INDEX|all", help=text)(command)
 
 
 def chosen_dumps(opened: OpenedFile, which: str | None) -> list[tuple[int, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 from vmcoredd_lab.containers.signatures import describe
 from vmcoredd_lab.errors import OpenError
@@ -12,7 +13,7 @@ from vmcoredd_lab.source import ByteSource
 from vmcoredd_lab.structs import ByteOrder
 from vmcoredd_lab.tables import Column, Schema, Table
 
-__all__ = ["SEGMENTS", "Container", "open_container"]
+__all__ = ["SEGMENTS", "Container", "container_class", "open_container"]
 
 SEGMENTS = Schema(
     "segments",
@@ -76,6 +77,19 @@ class Container(ABC):
         return {}
 
 
+def container_class(source: ByteSource) -> Callable[[ByteSource], Container] | None:
+    """Return the container that the first bytes of ``source`` announce, or None where they announce no vmcore."""
+    from vmcoredd_lab.containers.elf import ElfContainer
+    from vmcoredd_lab.containers.kdump import KdumpContainer
+
+    head = source.read(0, 8)
+    if head[:4] == ElfContainer.SIGNATURE:
+        return ElfContainer
+    if head in KdumpContainer.SIGNATURES:
+        return KdumpContainer
+    return None
+
+
 def open_container(source: ByteSource) -> Container:
     """Return the container that the first bytes of ``source`` announce.
 
@@ -83,14 +97,9 @@ def open_container(source: ByteSource) -> Container:
     ------
     OpenError: the content is something else; the message says what it looks like and what would be needed.
     """
-    from vmcoredd_lab.containers.elf import ElfContainer
-    from vmcoredd_lab.containers.kdump import KdumpContainer
-
-    head = source.read(0, 64)
-    if head[:4] == b"\x7fELF":
-        return ElfContainer(source)
-    if head[:8] in KdumpContainer.SIGNATURES:
-        return KdumpContainer(source)
+    kind = container_class(source)
+    if kind is not None:
+        return kind(source)
     looks, hint = describe(source)
     raise OpenError(
         "not a vmcore",

@@ -11,7 +11,7 @@ from vmcoredd_lab.containers.base import SEGMENTS, Container
 from vmcoredd_lab.containers.elf_structs import EHDR, PHDR, SHDR, machine_name
 from vmcoredd_lab.errors import NotInFileError, OpenError
 from vmcoredd_lab.model import Note
-from vmcoredd_lab.notes.walker import number_cpus, walk_notes
+from vmcoredd_lab.notes.walker import MOST_NOTES, number_cpus, walk_notes
 from vmcoredd_lab.problems import Problems
 from vmcoredd_lab.source import ByteSource
 from vmcoredd_lab.tables import Codes, Table
@@ -31,6 +31,8 @@ _TYPES = {
 
 class ElfContainer(Container):
     """An ELF core: ELF header, program headers (one NumPy view), and the notes of every PT_NOTE segment."""
+
+    SIGNATURE = b"\x7fELF"
 
     def __init__(self, source: ByteSource) -> None:
         self.source = source
@@ -73,22 +75,49 @@ class ElfContainer(Container):
             return count
         at, struct = int(self.header["e_shoff"]), SHDR[self.bits]
         raw = self.source.read(at, struct.size()) if at else b""
-        if len(raw) == struct.size():
-            real = int(struct.read(raw, byteorder=self.byteorder)["sh_info"])
-            if real:
-                return real
-        self.problems.error(
-            "ELF header", "e_phnum is PN_XNUM but section header 0, which holds the real count, is not in the file; "
-            "the program headers are read up to the first segment's data", offset=at,
-            expected="section header 0 with sh_info not 0", got="the end of the file" if len(raw) < struct.size() else "0",
-        )  # fmt: skip
-        return PN_XNUM
+        real = int(struct.read(raw, byteorder=self.byteorder)["sh_info"]) if len(raw) == struct.size() else 0
+        room = self._headers_before_data()
+        if not real:
+            self.problems.error(
+                "ELF header", "e_phnum is PN_XNUM but section header 0, which holds the real count, is not in the file; "
+                "the program headers are read up to the first segment's data", offset=at, expected="sh_info not 0",
+                got="no section headers" if not at else "0" if len(raw) == struct.size() else "the end of the file",
+            )  # fmt: skip
+            return room
+        if real > max(room, PN_XNUM):
+            self.problems.error(
+                "ELF header", "sh_info of section header 0, the number of program headers, is more than fit before the first "
+                "segment's data; they are read up to there", offset=at, expected=f"at most {room:,}", got=f"{real:,}",
+            )  # fmt: skip
+            return max(room, PN_XNUM)
+        return real
+
+    def _headers_before_data(self) -> int:
+        """Return how many program headers lie before the first segment's data, or before the end of the file.
+
+        The kernel and makedumpfile write the program headers first and the segments behind them, PT_NOTE before all
+        others. Fill between the two is not counted.
+        """
+        at, struct = int(self.header["e_phoff"]), PHDR[self.bits]
+        dtype = struct.dtype(self.byteorder)
+        end, first = self.source.size, self.source.read(at, dtype.itemsize)
+        if len(first) == dtype.itemsize:
+            data = int(struct.read(first, byteorder=self.byteorder)["p_offset"])
+            end = min(end, data) if data > at else end
+        view = self.source.view(at, max(0, end - at) // dtype.itemsize * dtype.itemsize)
+        used = np.flatnonzero(np.frombuffer(view, dtype)["p_type"])
+        return int(used[-1]) + 1 if len(used) else 0
 
     def _program_headers(self) -> np.ndarray[Any, Any]:
         offset, count = int(self.header["e_phoff"]), self._program_header_count()
         dtype = PHDR[self.bits].dtype(self.byteorder)
         stride = int(self.header["e_phentsize"])
-        if count and stride != dtype.itemsize:
+        if not count:
+            self.problems.error(
+                "ELF header", "there are no program headers: nothing says where notes and memory are", offset=offset,
+                expected="e_phnum of at least 1", got="0",
+            )  # fmt: skip
+        elif stride != dtype.itemsize:
             self.problems.error(
                 "ELF header", "the program headers are not of the size that this class of ELF has; the usual size is used",
                 offset=0x36 if self.bits == 64 else 0x2A, expected=str(dtype.itemsize), got=str(stride),
@@ -146,7 +175,10 @@ class ElfContainer(Container):
                 byteorder=self.byteorder,
                 align=8 if int(header["p_align"]) == 8 else 4,
                 problems=self.problems,
+                known=len(notes),
             )
+            if len(notes) == MOST_NOTES:
+                break
         return number_cpus(notes)
 
     # -- what a container offers --------------------------------------------------------------------------------------
@@ -168,7 +200,10 @@ class ElfContainer(Container):
 
         names = {number: name for name, number in ENUM_P_TYPE_BASE.items() if isinstance(number, int)}
         numbers, codes = np.unique(self.program_headers["p_type"], return_inverse=True)
-        return Codes(codes.astype(np.int8), [names.get(n, f"{n:#x}") for n in numbers.tolist()])
+        return Codes(
+            codes.astype(np.int8 if len(numbers) < 128 else np.int32),
+            [names.get(n, f"{n:#x}") for n in numbers.tolist()],
+        )
 
     @cached_property
     def _loads(self) -> dict[str, np.ndarray[Any, Any]]:

@@ -41,7 +41,7 @@ class Vmcoreinfo(Mapping[str, str]):
     def page_size(self) -> int | None:
         """Bytes in a page."""
         text = self.get("PAGESIZE", "")
-        return int(text) if text.isdecimal() else None
+        return int(text) if text.isdecimal() and len(text) < 12 else None
 
     @property
     def crash_seconds(self) -> int | None:

@@ -9,24 +9,32 @@ from dataclasses import replace
 
 from vmcoredd_lab.containers.elf_structs import NHDR
 from vmcoredd_lab.model import NT_VMCOREDD, Note
+from vmcoredd_lab.notes.vmcoredd import DUMP_NAME_SIZE
 from vmcoredd_lab.problems import Problems
 from vmcoredd_lab.source import ByteSource
 from vmcoredd_lab.structs import ByteOrder
 from vmcoredd_lab.text import escape
 
-__all__ = ["number_cpus", "walk_notes"]
+__all__ = ["MOST_NOTES", "number_cpus", "walk_notes"]
 
 MOST_NOTES = 1_000_000  # the largest machines have some 10,000 CPUs with a dozen register sets each
 LONGEST_OWNER = 1024  # the kernel's longest is 11 (VMCOREINFO); Xen's and others' stay below 32
 
 
 def walk_notes(
-    source: ByteSource, offset: int, size: int, *, byteorder: ByteOrder, align: int = 4, problems: Problems
+    source: ByteSource,
+    offset: int,
+    size: int,
+    *,
+    byteorder: ByteOrder,
+    align: int = 4,
+    problems: Problems,
+    known: int = 0,
 ) -> list[Note]:
     """Return the notes between ``offset`` and ``offset + size``; what is malformed goes to ``problems``.
 
     ``align`` is 4 as the kernel writes (fs/proc/vmcore.c, kernel/crash_core.c), or 8 in a segment whose p_align is 8.
-    An all-zero header ends the notes: the rest of the segment is fill.
+    An all-zero header ends the notes: the rest of the segment is fill. ``known`` notes were read from other segments.
     """
     notes: list[Note] = []
     position, end = offset, offset + size
@@ -44,7 +52,7 @@ def walk_notes(
         namesz, descsz, kind = int(header["n_namesz"]), int(header["n_descsz"]), int(header["n_type"])
         if not (namesz or descsz or kind):
             break
-        if len(notes) == MOST_NOTES:
+        if known + len(notes) == MOST_NOTES:
             problems.error(
                 "notes", "more notes than any machine leaves; the rest of the segment is not read",
                 offset=position, expected=f"at most {MOST_NOTES:,}", got="more",
@@ -81,9 +89,22 @@ def walk_notes(
                 offset=source.size, expected=f"a descriptor of {descsz:,} bytes", got=f"{available:,} bytes",
             )  # fmt: skip
             break
+        if note.is_device_dump and descsz < DUMP_NAME_SIZE:
+            problems.error(
+                "notes", "a device dump's note is too short for dump_name, which every device dump begins with; "
+                "there are no bytes of the device", offset=position + 4,
+                expected=f"n_descsz of at least {DUMP_NAME_SIZE}", got=str(descsz),
+            )  # fmt: skip
         if kind == NT_VMCOREDD and not note.is_device_dump:
             _name_draft(source, note, problems)
         position = desc + _up(descsz, align)
+    else:
+        rest = source.read(position, max(0, end - position))
+        if rest.strip(b"\0"):
+            problems.error(
+                "notes", f"the segment ends inside the header of note {len(notes)}; the notes before it are whole",
+                offset=position, expected=f"a note header of {header_size} bytes", got=f"{end - position} bytes",
+            )  # fmt: skip
     return notes
 
 

@@ -10,7 +10,10 @@ __all__ = ["Buffer", "ByteSource", "MemorySource"]
 
 
 class ByteSource(ABC):
-    """Random access to a sequence of bytes. Reads beyond the end come back short, never as an error."""
+    """Random access to a sequence of bytes. Reads beyond the end come back short, never as an error.
+
+    Offsets and sizes come from files that may be damaged: any number from 0 up to 2**64 and beyond is allowed.
+    """
 
     name: str
     size: int

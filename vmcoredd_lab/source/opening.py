@@ -51,6 +51,9 @@ class FileSource(ByteSource):
     def read(self, offset: int, size: int) -> bytes:
         """Return up to ``size`` bytes from ``offset``, joining short reads."""
         parts: list[bytes] = []
+        size = min(size, self.size - offset)
+        if size <= 0:
+            return b""
         self._file.seek(offset)
         while size > 0:
             part = self._file.read(size)
@@ -77,7 +80,7 @@ def open_source(what: Any) -> ByteSource:
     if isinstance(what, (bytes, bytearray, memoryview)):
         source: ByteSource = MemorySource(what)
     elif hasattr(what, "read") and hasattr(what, "seek"):
-        source = FileSource(what, str(getattr(what, "name", "<file object>")))
+        source = _seekable(what, escape(str(getattr(what, "name", "<file object>"))))
     else:
         source = _open_path(Path(what))
     if source.size == 0:
@@ -100,13 +103,20 @@ def _open_path(path: Path) -> ByteSource:
     status = os.fstat(file.fileno())
     if not stat.S_ISREG(status.st_mode):
         try:
-            return FileSource(file, name)
-        except OSError as error:
+            return _seekable(file, name)
+        except OpenError:
             file.close()
-            raise OpenError(
-                f"cannot be read at will: {error.strerror}", path=name, hint="copy it to a regular file first"
-            ) from None
+            raise
     with file:
         if status.st_size == 0:
             return MemorySource(b"", name)
         return MappedSource(name, file, status.st_size)
+
+
+def _seekable(file: IO[bytes], name: str) -> FileSource:
+    try:
+        return FileSource(file, name)
+    except OSError as error:  # a pipe
+        raise OpenError(
+            f"cannot be read at will: {error.strerror or error}", path=name, hint="copy it to a regular file first"
+        ) from None

@@ -157,7 +157,9 @@ class Cxgb4:
         if self.firmware_state:
             known["firmware state"] = f"{self.firmware_state.text} (PCIE_FW {self.firmware_state.register:#010x})"
         size = self.container.payload_size
-        known["device dump"] = f"cudbg {self.version}, compression {self.compression}" + (f", {human_size(size)}" if size else "")
+        known["device dump"] = f"cudbg {self.version}, compression {self.compression}" + (
+            f", {human_size(size)}" if size else ""
+        )
         return {k: v for k, v in known.items() if v}
 
     def _vpd(self) -> dict[str, Any]:
