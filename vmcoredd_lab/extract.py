@@ -28,7 +28,13 @@ class Extracted:
     size: int
 
 
-def write_atomically(path: Path, pieces: Iterable[bytes | memoryview], *, force: bool) -> int:
+def write_atomically(
+    path: Path,
+    pieces: Iterable[bytes | memoryview],
+    *,
+    force: bool,
+    progress: Callable[[int], object] = lambda _: None,
+) -> int:
     """Write a file whole or not at all; return its size.
 
     The bytes go to a temporary file beside it, which takes the final name at the end. Without ``force`` an existing
@@ -46,6 +52,7 @@ def write_atomically(path: Path, pieces: Iterable[bytes | memoryview], *, force:
                 for piece in pieces:
                     out.write(piece)
                     size += len(piece)
+                    progress(len(piece))
             umask = os.umask(0)
             os.umask(umask)
             os.chmod(temporary, 0o666 & ~umask)
@@ -100,7 +107,7 @@ def extract(
     entities: also write ``<index>-<safe name>.entities/<number>-<name>.bin``, decoded
     force: replace existing files
     problems: where damage met on the way is recorded
-    progress: called with the number of bytes written
+    progress: called with the number of bytes just written
 
     Raises
     ------
@@ -122,8 +129,7 @@ def extract(
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"the directory cannot be made: {error.strerror}", path=str(path.parent)) from None
-        size = write_atomically(path, pieces(), force=force)
-        progress(size)
+        size = write_atomically(path, pieces(), force=force, progress=progress)
         written.append(Extracted(path, size))
     return written
 

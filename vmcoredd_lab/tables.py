@@ -22,22 +22,25 @@ _INTEGERS = {"u64": np.uint64, "u32": np.uint32, "i64": np.int64, "i32": np.int3
 class Column:
     """A column: name, kind (u64, u32, i64, i32, bool, text, category), what it holds, and how a person reads it.
 
-    ``form`` is for tables on a screen only: ``hex``, ``size`` (bytes with separators), or empty.
+    ``form`` and ``rank`` are for tables on a screen only: ``hex``, ``size`` (bytes with separators) or empty; and which
+    columns go first where the screen is narrow: the highest rank, never 0.
     """
 
     name: str
     kind: str
     doc: str
     form: str = ""
+    rank: int = 0
 
 
 @dataclass(frozen=True)
 class Schema:
-    """The name, meaning and columns of one kind of table."""
+    """The name, meaning and columns of one kind of table; of a log, whose end matters most, ``tail`` is set."""
 
     name: str
     doc: str
     columns: tuple[Column, ...]
+    tail: bool = False
 
     def column(self, name: str) -> Column:
         """Return the column of that name."""
@@ -50,7 +53,7 @@ class Schema:
 
     def with_first(self, column: Column) -> Schema:
         """Return the schema with one more column in front."""
-        return Schema(self.name, self.doc, (column, *self.columns))
+        return Schema(self.name, self.doc, (column, *self.columns), self.tail)
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,12 @@ class Table:
             return [column[i] for i in chosen.tolist()]
 
         return Table(self.schema, {n: pick(self.columns[n]) for n in self.schema.names}, dict(self.attrs))
+
+    def limited(self, rows: int) -> Table:
+        """Return at most that many rows: the first, or of a log the last; all where ``rows`` is 0."""
+        if not rows or len(self) <= rows:
+            return self
+        return self.take(slice(len(self) - rows, None) if self.schema.tail else slice(0, rows))
 
     def with_first(self, column: Column, value: Any) -> Table:
         """Return the table with one more column in front, the same value in each row."""

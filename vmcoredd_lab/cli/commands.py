@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -199,9 +201,10 @@ def extract(file: str, directory: str, payload: bool, entities: bool, force: boo
     if Path(directory).exists() and not Path(directory).is_dir():
         raise OutputError("not a directory", path=directory)
     found = Problems()
-    with working("writing"):
-        written = write(chosen_dumps(opened, which), Path(directory), payload=payload, entities=entities, force=force,
-                        problems=found)  # fmt: skip
+    chosen = chosen_dumps(opened, which)
+    with progress_bar("writing", sum(len(dump.data) for _, dump in chosen)) as advance:
+        written = write(chosen, Path(directory), payload=payload, entities=entities, force=force, problems=found,
+                        progress=advance)  # fmt: skip
     for one in written:
         note(f"{one.path}  {one.size:,} bytes")
     for problem in found:
@@ -313,13 +316,34 @@ def report(file: str, output: str, title: str | None, date: str | None) -> None:
     finish(opened)
 
 
-def working(text: str) -> Any:
-    """Return a context that shows a spinner on a terminal while something takes its time; silent elsewhere."""
-    import contextlib
-    import sys
-
+@contextlib.contextmanager
+def working(text: str) -> Iterator[None]:
+    """Show a spinner on a terminal while something takes its time; silent elsewhere."""
     if not sys.stderr.isatty():
-        return contextlib.nullcontext()
+        yield
+        return
     from rich.console import Console
 
-    return Console(stderr=True).status(text)
+    with Console(stderr=True).status(text):
+        yield
+
+
+@contextlib.contextmanager
+def progress_bar(text: str, total: int) -> Iterator[Callable[[int], object]]:
+    """Give a function that takes bytes done; a bar on a terminal where there is enough to do, silent elsewhere."""
+    if not sys.stderr.isatty() or total < 64 << 20:
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (
+        TextColumn(text),
+        BarColumn(),
+        DownloadColumn(binary_units=True),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(text, total=total)
+        yield lambda size: bar.advance(task, size)

@@ -38,7 +38,8 @@ def lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
     rows.append(("CPUs", f"{facts['cpus'] or 'not recorded'}"))
     memory = facts["memory"]
     held = f"{human_size(memory['held'])} in the file" if memory["held"] < memory["covered"] else "all in the file"
-    rows.append(("memory", f"{human_size(memory['covered'])} in {plural(facts['segments'], 'segment')}, {held}"))
+    extent = f"{human_size(memory['covered'])} in {plural(facts['segments'], 'segment')}, {held}"
+    rows.append(("memory", extent if memory["covered"] else "none in the file"))
     rows.append(("notes", f"{facts['notes']}" + ("" if facts["vmcoreinfo"] else ", VMCOREINFO not among them")))
     return rows
 

@@ -35,8 +35,7 @@ def emit(table: Table, form: str, output: str | None, limit: int | None = None) 
     if form == "table" and output is None and sys.stdout.isatty():
         _rich(table, LIMIT if limit is None else limit)
         return
-    if limit:
-        table = table.take(slice(0, limit))
+    table = table.limited(limit or 0)
     pieces = {"json": _json, "csv": _csv, "table": _plain}[form](table)
     if output is None:
         _to_stdout(pieces)
@@ -158,18 +157,62 @@ def _rich(table: Table, limit: int) -> None:
     if not len(table):
         console.print(f"no {table.schema.name.replace('_', ' ')}", style="dim")
         return
-    shown = table.take(slice(0, limit)) if limit else table
-    columns = [c for c in table.schema.columns if any(v is not None for v in shown.values(c.name))]
-    view = RichTable(box=SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
-    widest = [c for c in columns if c.kind == "text"]
+    shown = table.limited(limit)
+    if table.schema.name == "problems":
+        _problems(console, shown)
+        return
+    cells: dict[str, list[str]] = {}
+    for c in table.schema.columns:
+        values = shown.values(c.name)
+        if any(v is not None for v in values):
+            cells[c.name] = [cell(c, v) for v in values]
+    columns, wrapped = _fitting([c for c in table.schema.columns if c.name in cells], cells, console.width)
+    view = RichTable(box=SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False, header_style="bold")
     for c in columns:
-        long = c is widest[-1] if widest else False
-        view.add_column(c.name, justify="right" if _is_number(c) else "left", overflow="fold", no_wrap=not long,
-                        min_width=12 if long else None)  # fmt: skip
-    values = [shown.values(c.name) for c in columns]
-    for row in zip(*values, strict=True):
-        view.add_row(*(Text(cell(c, v), style=STYLES.get(v, "") if c.name in ("severity", "level", "status") else
-                            ("dim" if v is None else "")) for c, v in zip(columns, row, strict=True)))  # fmt: skip
+        view.add_column(c.name, justify="right" if _is_number(c) else "left", overflow="fold", no_wrap=c is not wrapped)
+    for row in zip(*(cells[c.name] for c in columns), strict=True):
+        texts = (Text(t, style=STYLES.get(t, "dim" if t == "-" else "")) for t in row)
+        view.add_row(*texts)
     console.print(view)
     if len(shown) < len(table):
-        note(f"{len(shown):,} of {len(table):,} rows; --limit 0 shows all, --format csv writes all")
+        note(
+            f"the {'last' if table.schema.tail else 'first'} {len(shown):,} of {len(table):,} rows; --limit 0 shows all"
+        )
+    left_out = [c.name for c in table.schema.columns if c.name in cells and c not in columns]
+    if left_out:
+        note(f"left out for want of room: {', '.join(left_out)}; --format csv has every column")
+
+
+def _fitting(columns: list[Column], cells: dict[str, list[str]], width: int) -> tuple[list[Column], Column | None]:
+    """Return the columns that fit a screen, and the one whose text may wrap: the last text column."""
+    texts = [c for c in columns if c.kind == "text"]
+    wrapped = texts[-1] if texts else None
+    widths = {c.name: 2 + max(len(c.name), *map(len, cells[c.name])) for c in columns}
+    if wrapped:
+        widths[wrapped.name] = min(widths[wrapped.name], 34)
+    kept = list(columns)
+    for c in sorted((c for c in columns if c.rank), key=lambda c: -c.rank):
+        if sum(widths[k.name] for k in kept) <= width:
+            break
+        kept.remove(c)
+    return kept, wrapped
+
+
+def _problems(console: Any, table: Table) -> None:
+    """Print problems as short paragraphs: they are sentences, not columns."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    from vmcoredd_lab.cli.style import STYLES
+
+    for record in table.records():
+        place = escape(record["where"]) + ("" if record["offset"] is None else f", offset {record['offset']:#x}")
+        console.print(Text.assemble((record["severity"], STYLES[record["severity"]]), "  ", (place, "bold")))
+        console.print(Padding(Text(escape(record["message"])), (0, 0, 0, 4)))
+        found = [
+            f"{label} {escape(record[key])}"
+            for key, label in (("expected", "expected"), ("got", "found"))
+            if record[key]
+        ]
+        if found:
+            console.print(Padding(Text("; ".join(found), style="dim"), (0, 0, 0, 4)))

@@ -31,8 +31,8 @@ SEGMENTS = Schema(
         Column("paddr", "u64", "physical address of the first byte", "hex"),
         Column("filesz", "u64", "bytes of memory that the file holds", "size"),
         Column("memsz", "u64", "bytes of memory that the range covers", "size"),
-        Column("flags", "u64", "PF_X 1, PF_W 2, PF_R 4; missing in kdump files"),
-        Column("align", "u64", "alignment; missing in kdump files", "hex"),
+        Column("flags", "u64", "PF_X 1, PF_W 2, PF_R 4; missing in kdump files", rank=1),
+        Column("align", "u64", "alignment; missing in kdump files", "hex", rank=2),
     ),
 )
 

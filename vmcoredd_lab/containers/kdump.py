@@ -50,7 +50,7 @@ class KdumpContainer(Container):
         self.byteorder = self._byteorder(head)
         self.header = self._header(head)
         self.block_size = int(self.header["block_size"])
-        machine = escape(bytes(self.header["machine"]))
+        machine = self._utsname("machine")
         self.machine = {"i486": "i386", "i586": "i386", "i686": "i386"}.get(machine, machine)
         if self.machine.startswith("armv"):
             self.machine = "arm"
@@ -89,11 +89,14 @@ class KdumpContainer(Container):
                 "makedumpfile's header is cut" if cut else "makedumpfile's header holds no possible page size",
                 path=self.source.name, offset=len(head) if cut else 428,
                 expected=f"{DISK_DUMP_HEADER.size()} bytes" if cut else "a power of two from 512 to 1048576",
-                got=f"{len(head)} bytes" if cut else str(int.from_bytes(head[428:432], "little")),
+                got=f"{len(head)} bytes" if cut else str(int.from_bytes(head[428:432], self.byteorder)),
                 hint="the copy of the vmcore did not finish; copy it again",
             )  # fmt: skip
         _, self.bits, header = max(candidates, key=lambda c: c[0])
         return header
+
+    def _utsname(self, member: str) -> str:
+        return escape(bytes(self.header[member]).split(b"\0")[0])
 
     def _sub_header(self) -> dict[str, int]:
         """Return the members that this header version has; the others are 0."""
@@ -121,6 +124,12 @@ class KdumpContainer(Container):
                 "header", "makedumpfile marked the dump as incomplete (often the disk was full); pages are missing",
                 offset=DISK_DUMP_HEADER.dtype(self.byteorder, self.bits).fields["status"][1],  # type: ignore[index]
                 expected="status without 0x8", got=f"{status:#x}",
+            )  # fmt: skip
+        if self.sub_header["split"]:
+            start, stop = self._part
+            self.problems.add(
+                "info", "sub-header", f"one part of a split dump: page frames from {start:,} up to {stop:,} are here, "
+                "the others in the other parts; each part has all notes and device dumps", offset=self.block_size, expected="split 0", got="1",
             )  # fmt: skip
         end = self._descriptors_offset
         if self.source.size < end:
@@ -206,7 +215,8 @@ class KdumpContainer(Container):
             return 0, self.frames
         start = self.sub_header["start_pfn_64"] or self.sub_header["start_pfn"]
         end = self.sub_header["end_pfn_64"] or self.sub_header["end_pfn"]
-        return min(start, self.frames), min(end, self.frames)
+        end = min(end, self.frames)
+        return min(start, end), end
 
     @cached_property
     def page_count(self) -> int:
@@ -220,23 +230,23 @@ class KdumpContainer(Container):
         return total
 
     def _ranges(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        """Return kind (index into present, excluded, absent), first frame and frame count of every run."""
+        """Return kind (index into present, excluded, absent), first frame and frame count of every run of this part."""
         kinds: list[np.ndarray[Any, Any]] = []
         starts: list[np.ndarray[Any, Any]] = []
         previous = -1
-        for first in range(0, self.frames, _FRAMES_A_STEP):
-            count = min(_FRAMES_A_STEP, self.frames - first)
+        start, end = self._part
+        if start == end:
+            return np.zeros(0, np.int8), np.zeros(0, np.int64), np.zeros(0, np.int64)
+        for first in range(start // 8 * 8, end, _FRAMES_A_STEP):
+            count = min(_FRAMES_A_STEP, end - first)
             exists, dumped = self._bits(0, first, count), self._bits(1, first, count)
-            kind = np.where(dumped, 0, np.where(exists, 1, 2)).astype(np.int8)
+            kind = np.where(dumped, 0, np.where(exists, 1, 2)).astype(np.int8)[max(0, start - first) :]
             change = np.flatnonzero(np.diff(kind, prepend=previous))
             previous = int(kind[-1])
             kinds.append(kind[change])
-            starts.append(change + first)
-        if not starts:
-            empty = np.zeros(0, np.int64)
-            return empty.astype(np.int8), empty, empty
-        start = np.concatenate(starts)
-        return np.concatenate(kinds), start, np.diff(start, append=self.frames)
+            starts.append(change + max(start, first))
+        first_frames = np.concatenate(starts)
+        return np.concatenate(kinds), first_frames, np.diff(first_frames, append=end)
 
     # -- what a container offers --------------------------------------------------------------------------------------
 
@@ -286,7 +296,7 @@ class KdumpContainer(Container):
     def identity(self) -> dict[str, str]:
         """Return utsname of the crashed kernel, and how makedumpfile wrote the file."""
         names = ("nodename", "release", "version", "machine", "domainname")
-        known = {n: escape(bytes(self.header[n])) for n in names}
+        known = {n: self._utsname(n) for n in names}
         status = int(self.header["status"])
         known["compression"] = ", ".join(n for bit, n in STATUS.items() if status & bit) or "none"
         known["dump_level"] = str(self.sub_header["dump_level"])

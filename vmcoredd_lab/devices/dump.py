@@ -28,10 +28,10 @@ DEVICE_DUMPS = Schema(
     "Device dumps in file order: NT_VMCOREDD notes (struct vmcoredd_header, include/uapi/linux/vmcore.h).",
     (
         Column("name", "text", "dump_name as the driver gave it, bytes that are not text escaped"),
-        Column("driver", "text", "the part before the device; missing where the name is not driver_device"),
-        Column("device", "text", "the PCI address; missing where the name is not driver_device"),
-        Column("offset", "u64", "where the driver's bytes begin in the file, behind dump_name", "hex"),
-        Column("size", "u64", "bytes behind dump_name, the kernel's page padding included", "size"),
+        Column("driver", "text", "the part before the device; missing where the name is not driver_device", rank=4),
+        Column("device", "text", "the PCI address; missing where the name is not driver_device", rank=3),
+        Column("offset", "u64", "where the driver's bytes begin in the file, behind dump_name", "hex", rank=1),
+        Column("size", "u64", "bytes behind dump_name, the kernel's page padding included", "size", rank=2),
         Column("payload_size", "u64", "bytes the driver wrote, where a decoder knows it", "size"),
         Column("summary", "text", "what the decoder can tell from the headers; missing where there is no decoder"),
     ),
@@ -65,7 +65,7 @@ class DeviceDump:
         name = escape(raw.split(b"\0")[0])
         size = max(0, note.desc_size - DUMP_NAME_SIZE)
         dump = cls(source, name, note.desc_offset + DUMP_NAME_SIZE, size)
-        dump.data = Buffer(source, dump.offset, min(size, max(0, note.available - DUMP_NAME_SIZE)))
+        dump.data = Buffer(source, dump.offset, size, max(0, note.available - DUMP_NAME_SIZE))
         return dump
 
     def __repr__(self) -> str:

@@ -59,7 +59,7 @@ def walk_notes(
             )  # fmt: skip
             break
         desc = position + _up(header_size + namesz, align)
-        if namesz > LONGEST_OWNER or desc > end:
+        if namesz > LONGEST_OWNER or position + header_size + namesz > end:
             problems.error(
                 "notes", f"note {len(notes)} of this segment has an owner name that cannot be; the notes behind it are not read",
                 offset=position, expected=f"n_namesz of at most {min(LONGEST_OWNER, max(0, end - position - header_size))}",

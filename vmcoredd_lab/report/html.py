@@ -29,7 +29,7 @@ def render(document: Document) -> str:
         lstrip_blocks=True,
     )  # fmt: skip
     environment.filters |= {
-        "hex": lambda v, digits=0: "" if v is None else f"{v:#0{digits + 2}x}" if digits else f"{v:#x}",
+        "hex": _hexadecimal,
         "number": lambda v: "" if v is None else f"{v:,}",
         "size": lambda v: "" if v is None else human_size(v),
         "plain": lambda v: "" if v is None else escape(str(v)),
@@ -43,6 +43,10 @@ def render(document: Document) -> str:
         style=_resource("style.css"),
         script=_resource("script.js"),
     )
+
+
+def _hexadecimal(value: int | None, digits: int = 0) -> str:
+    return "" if value is None else f"{value:#0{digits + 2}x}"
 
 
 def _resource(name: str) -> str:
@@ -88,7 +92,7 @@ def _plot(adapter: Adapter) -> Any:
         {n: [row[n] for row in rows] for n in names},
     )
     lanes = len({row["facility"] for row in rows})
-    style = {
+    style: Any = {
         "svg.fonttype": "none", "svg.hashsalt": f"adapter-{adapter.index}", "font.family": "sans-serif", "font.size": 9,
         "text.color": _INK, "axes.labelcolor": _INK, "xtick.color": _INK, "ytick.color": _INK, "axes.edgecolor": _LINE,
         "grid.color": _LINE,
@@ -100,7 +104,7 @@ def _plot(adapter: Adapter) -> Any:
         axes.patch.set_alpha(0)
         plot_firmware_log(table, axes, _LEVELS)
         buffer = io.StringIO()
-        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
+        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})  # type: ignore[no-untyped-call]
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
     for level, stand_in in _LEVELS.items():

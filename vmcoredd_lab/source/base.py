@@ -54,11 +54,11 @@ class Buffer:
     ``len(buffer)`` is what is left of the window and ``declared_size`` what it should be.
     """
 
-    def __init__(self, source: ByteSource, offset: int, size: int) -> None:
+    def __init__(self, source: ByteSource, offset: int, size: int, available: int | None = None) -> None:
         self.source = source
         self.offset = offset
         self.declared_size = size
-        self.size = max(0, min(size, source.size - offset))
+        self.size = max(0, min(size, source.size - offset, size if available is None else available))
 
     def __len__(self) -> int:
         return self.size

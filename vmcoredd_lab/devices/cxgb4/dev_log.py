@@ -38,8 +38,9 @@ FIRMWARE_LOG = Schema(
             "text",
             "the format with its parameters, without trailing newline; bytes that are not text escaped",
         ),
-        Column("offset", "u64", "where the entry is in the decoded entity; 256 bytes each", "hex"),
+        Column("offset", "u64", "where the entry is in the decoded entity; 256 bytes each", "hex", rank=1),
     ),
+    tail=True,
 )
 
 NEVER = (0, 2**64 - 1)

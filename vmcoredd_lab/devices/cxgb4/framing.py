@@ -7,16 +7,21 @@ costs nothing, and a damaged stream costs its own piece only.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from vmcoredd_lab.devices.cxgb4.structs import COMPRESS_HDR, SIXPACK_CHUNK
 from vmcoredd_lab.problems import Problems
 from vmcoredd_lab.structs import ByteOrder
 
-__all__ = ["Decoded", "decoded_size", "inflate", "is_sixpack"]
+__all__ = ["Decoded", "Piece", "decoded_size", "inflate", "is_sixpack", "looks_like_piece", "pieces"]
 
 COMPRESS_ID = 17
-LARGEST_PIECE = 1 << 20  # the driver cuts at 64512
+PIECE_SIZE = 64512  # where the driver cuts
+LARGEST_PIECE = 1 << 20
+LARGEST_PADDING = 3
+MOST_DAMAGED = 256  # pieces; what is behind so many is noise, and trying it would take forever
+STEP = 16384
 SIXPACK_MAGIC = b"\x89\x36\x50\x4b\x0d\x0a\x1a\x0a"
 
 
@@ -33,24 +38,47 @@ class Decoded:
         return not self.damaged
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A piece of an entity: how many bytes it decodes to, and those that could be had, from its beginning."""
+
+    size: int
+    data: bytes
+
+
 def is_sixpack(stored: memoryview) -> bool:
     """Return True where the stored bytes begin as FastLZ 6pack does."""
     return bytes(stored[:8]) == SIXPACK_MAGIC
 
 
-def decoded_size(stored: memoryview, byteorder: ByteOrder) -> int | None:
-    """Return the size that the chunk headers of a zlib entity add up to, without inflating; None where they do not hold."""
+def looks_like_piece(stored: memoryview, byteorder: ByteOrder) -> bool:
+    """Return True where the stored bytes begin with a piece's header and a zlib header behind it (RFC 1950)."""
+    head = COMPRESS_HDR.size()
+    start = bytes(stored[head : head + 2])
+    return (
+        _header(stored, 0, byteorder) is not None
+        and len(start) == 2
+        and start[0] & 15 == 8
+        and int.from_bytes(start, "big") % 31 == 0
+    )
+
+
+def decoded_size(stored: memoryview, byteorder: ByteOrder, limit: int) -> int | None:
+    """Return what the chunk headers of a compressed entity add up to, without inflating; None where they do not hold.
+
+    ``stored`` is the entity with its padding.
+    """
     if is_sixpack(stored):
         return _sixpack_size(stored)
     total = position = 0
     size = COMPRESS_HDR.size()
-    while position < len(stored):
+    while len(stored) - position > LARGEST_PADDING:
         piece = _header(stored, position, byteorder)
         if piece is None:
             return None
         total += piece[0]
         position += size + piece[1]
-    return total if position == len(stored) else None
+    return total if position <= len(stored) and total <= limit else None
 
 
 def _sixpack_size(stored: memoryview) -> int | None:
@@ -62,99 +90,153 @@ def _sixpack_size(stored: memoryview) -> int | None:
 
 def _header(stored: memoryview, position: int, byteorder: ByteOrder) -> tuple[int, int] | None:
     """Return (decompressed size, compressed size) of the piece at ``position``, None where its header is impossible."""
-    size = COMPRESS_HDR.size()
-    if len(stored) < position + size:
+    if len(stored) < position + COMPRESS_HDR.size():
         return None
     # compress_id at 0, decompress_size at 8, compress_size at 16 of struct cudbg_compress_hdr
-    order = byteorder
-    word = int.from_bytes(stored[position : position + 4], order)
-    plain = int.from_bytes(stored[position + 8 : position + 16], order)
-    packed = int.from_bytes(stored[position + 16 : position + 24], order)
+    word = int.from_bytes(stored[position : position + 4], byteorder)
+    plain = int.from_bytes(stored[position + 8 : position + 16], byteorder)
+    packed = int.from_bytes(stored[position + 16 : position + 24], byteorder)
     if word != COMPRESS_ID or not 0 < plain <= LARGEST_PIECE or not 0 < packed <= LARGEST_PIECE + 4096:
         return None
     return plain, packed
 
 
 def inflate(
-    stored: memoryview, byteorder: ByteOrder, *, cut: bool, problems: Problems, where: str, offset: int
+    stored: memoryview,
+    byteorder: ByteOrder,
+    *,
+    pad: int,
+    cut: bool,
+    limit: int,
+    problems: Problems,
+    where: str,
+    offset: int,
 ) -> Decoded:
-    """Return the decoded bytes of a zlib entity.
+    """Return the decoded bytes of a zlib entity; parameters as :func:`pieces`."""
+    parts: list[bytes] = []
+    damaged: list[tuple[int, int]] = []
+    total = 0
+    for piece in pieces(
+        stored, byteorder, pad=pad, cut=cut, limit=limit, problems=problems, where=where, offset=offset
+    ):
+        if len(piece.data) < piece.size:
+            damaged.append((total + len(piece.data), total + piece.size))
+        parts.append(piece.data.ljust(piece.size, b"\0"))
+        total += piece.size
+    return Decoded(parts[0] if len(parts) == 1 else b"".join(parts), damaged)
+
+
+def pieces(
+    stored: memoryview,
+    byteorder: ByteOrder,
+    *,
+    pad: int,
+    cut: bool,
+    limit: int,
+    problems: Problems,
+    where: str,
+    offset: int,
+) -> Iterator[Piece]:
+    """Inflate a zlib entity piece by piece; of a damaged piece ``data`` is shorter than ``size``.
 
     Parameters
     ----------
-    stored: the stored bytes without num_pad, as many as the file holds
+    stored: the stored bytes with their padding, as many as the file holds
+    pad: num_pad
     cut: the file ends inside the entity, so that its last piece may lack its end
+    limit: bytes that the entity can decode to; what would be more is refused
     where, offset: name and place of the entity, for ``problems``
     """
-    parts: list[bytes] = []
-    damaged: list[tuple[int, int]] = []
-    position = total = 0
+    position = total = failed = 0
     head = COMPRESS_HDR.size()
-    while position < len(stored):
+    while len(stored) - position > LARGEST_PADDING and failed < MOST_DAMAGED:
         sizes = _header(stored, position, byteorder)
         start = position + head
-        data: bytes | None = None
-        if sizes and start + sizes[1] <= len(stored):
-            data, used = _one(stored[start : start + sizes[1]], sizes[0])
-            if data is not None and len(data) != sizes[0]:
-                data = None
-        if data is None and start < len(stored) and not (cut and sizes and start + sizes[1] > len(stored)):
-            data, used = _one(stored[start:], LARGEST_PIECE)
-            if data is not None:
+        data, used = _stream(stored, start)
+        whole = used is not None
+        outside = sizes is not None and start + sizes[1] > len(stored)
+        if cut and not whole and (outside or start >= len(stored)):
+            if sizes:
+                yield Piece(sizes[0], data[: sizes[0]])  # what comes out before the cut is sound
+            return
+        if used is not None:
+            if sizes != (len(data), used):
                 problems.error(
                     where, "a piece's header does not agree with the zlib stream behind it; the stream is used",
-                    offset=offset + position, expected=f"sizes {len(data):,} and {used:,}, id {COMPRESS_ID}",
-                    got=f"sizes {sizes[0]:,} and {sizes[1]:,}" if sizes else stored[position : position + 24].hex(" "),
+                    offset=offset + position, expected=f"id {COMPRESS_ID}, sizes {len(data):,} and {used:,}",
+                    got=f"sizes {sizes[0]:,} and {sizes[1]:,}" if sizes else bytes(stored[position : position + 24]).hex(" "),
                 )  # fmt: skip
-        if data is not None:
-            parts.append(data)
-            total += len(data)
-            position = start + used
-            continue
-        if sizes is None:
-            if not cut:
-                problems.error(
-                    where, "a piece's header and its zlib stream are both damaged; what follows in this entity is lost",
-                    offset=offset + position, expected=f"compress_id {COMPRESS_ID} and possible sizes",
-                    got=bytes(stored[position : position + 24]).hex(" ") or "nothing",
-                )  # fmt: skip
-            break
-        piece = b""
-        if start + sizes[1] > len(stored):  # cut: what comes out before the end is sound
-            piece = _beginning(stored[start:], sizes[0])
-        if not cut or piece == b"":
+            piece, following = Piece(len(data), data), start + used
+        elif sizes is not None:
             problems.error(
                 where, "a zlib piece is damaged; its bytes are missing, the other pieces are used",
                 offset=offset + position, expected=f"a zlib stream of {sizes[0]:,} bytes",
                 got="a stream that does not inflate or whose checksum is wrong",
             )  # fmt: skip
-        parts.append(piece.ljust(sizes[0], b"\0"))
-        damaged.append((total + len(piece), total + sizes[0]))
-        total += sizes[0]
-        position = start + sizes[1]
-    return Decoded(parts[0] if len(parts) == 1 else b"".join(parts), damaged)
+            piece, following = Piece(sizes[0], data[: sizes[0]] if outside else b""), start + sizes[1]
+        else:
+            found = _next_header(stored, position, byteorder)
+            problems.error(
+                where, "a piece's header and its zlib stream are both damaged; "
+                + ("its bytes are missing, the other pieces are used" if found else "what follows in this entity is lost"),
+                offset=offset + position, expected=f"compress_id {COMPRESS_ID} and possible sizes",
+                got=bytes(stored[position : position + 24]).hex(" "),
+            )  # fmt: skip
+            if found is None:
+                return
+            piece, following = Piece(PIECE_SIZE, b""), found  # all but an entity's last piece have this size
+        total += piece.size
+        failed += not whole
+        if total > limit:
+            problems.error(
+                where, "the entity inflates to more than it can hold; the rest is left out", offset=offset + position,
+                expected=f"at most {limit:,} bytes", got=f"{total:,} bytes or more",
+            )  # fmt: skip
+            return
+        yield piece
+        position = following
+    if failed == MOST_DAMAGED:
+        problems.error(where, f"{failed} pieces are damaged; the rest is not tried", offset=offset + position)
+    elif not cut and len(stored) - position != pad:
+        problems.error(
+            where, "num_pad does not agree with the end of the last zlib stream; the stream is used",
+            offset=offset + position, expected=str(max(0, len(stored) - position)), got=str(pad),
+        )  # fmt: skip
 
 
-def _one(stream: memoryview, limit: int) -> tuple[bytes | None, int]:
-    """Return what one complete zlib stream holds and how many bytes it takes, or (None, 0)."""
+def _stream(stored: memoryview, start: int) -> tuple[bytes, int | None]:
+    """Return what one zlib stream holds and how many bytes it takes.
+
+    Where the bytes end before the stream does: what came out before, and None. Where it is damaged: nothing, and None.
+    """
     engine = zlib.decompressobj()
-    try:
-        data = engine.decompress(stream, limit + 1)
-    except zlib.error:
-        return None, 0
-    if not engine.eof:
-        # the output may be complete with only the checksum left to read
+    parts: list[bytes] = []
+    size, position, end = 0, start, min(len(stored), start + LARGEST_PIECE + 4096)
+    while position < end:
+        step = stored[position : min(end, position + STEP)]
         try:
-            data += engine.decompress(engine.unconsumed_tail, 1)
+            part = engine.decompress(step, LARGEST_PIECE + 1 - size)
         except zlib.error:
-            return None, 0
-        if not engine.eof:
-            return None, 0
-    return (data, len(stream) - len(engine.unused_data)) if len(data) <= limit else (None, 0)
+            return b"", None
+        parts.append(part)
+        size += len(part)
+        if size > LARGEST_PIECE:
+            return b"", None
+        if engine.eof:
+            return b"".join(parts), position + len(step) - len(engine.unused_data) - start
+        position += len(step) - len(engine.unconsumed_tail)
+    return (b"".join(parts) if end == len(stored) else b""), None
 
 
-def _beginning(stream: memoryview, limit: int) -> bytes:
-    try:
-        return zlib.decompressobj().decompress(stream, limit)
-    except zlib.error:
-        return b""
+def _next_header(stored: memoryview, position: int, byteorder: ByteOrder) -> int | None:
+    """Return where behind ``position`` a piece begins, None where none does."""
+    mark = COMPRESS_ID.to_bytes(4, byteorder)
+    while position < len(stored):
+        window = bytes(stored[position + 1 : position + 1 + LARGEST_PIECE])
+        at = window.find(mark)
+        while at >= 0:
+            if looks_like_piece(stored[position + 1 + at :], byteorder):
+                return position + 1 + at
+            at = window.find(mark, at + 1)
+        position += LARGEST_PIECE - len(mark)
+    return None
