@@ -24,10 +24,13 @@ _ORDER: dict[str, str] = {"little": "<", "big": ">"}
 
 @dataclass(frozen=True)
 class Member:
-    """One member: its C name, a NumPy kind (``u4``, ``S44``; ``L`` and ``l`` are the machine's long), and what it holds."""
+    """One member: its C name, its kind, and what it holds.
+
+    The kind is a NumPy one (``u4``, ``S44``), ``L`` or ``l`` for the machine's long, or another :class:`Struct`.
+    """
 
     name: str
-    kind: str
+    kind: str | Struct
     doc: str = ""
     shape: tuple[int, ...] = ()
 
@@ -81,9 +84,13 @@ def _dtype(struct: Struct, byteorder: ByteOrder, bits: int, max_align: int) -> n
     offsets: list[int] = []
     position, widest = 0, 1
     for member in struct.members:
-        kind = {"L": f"u{long_}", "l": f"i{long_}"}.get(member.kind, member.kind)
-        base = np.dtype(kind if kind[0] in "SV" else order + kind)
-        align = 1 if kind[0] in "SV" else min(base.itemsize, max_align)
+        if isinstance(member.kind, Struct):
+            base = member.kind.dtype(byteorder, bits, max_align)
+            align = _alignment(member.kind, bits, max_align)
+        else:
+            kind = {"L": f"u{long_}", "l": f"i{long_}"}.get(member.kind, member.kind)
+            base = np.dtype(kind if kind[0] in "SV" else order + kind)
+            align = 1 if kind[0] in "SV" else min(base.itemsize, max_align)
         widest = max(widest, align)
         position = -(-position // align) * align
         names.append(member.name)
@@ -92,3 +99,16 @@ def _dtype(struct: Struct, byteorder: ByteOrder, bits: int, max_align: int) -> n
         position += base.itemsize * int(np.prod(member.shape, dtype=np.int64))
     size = -(-position // widest) * widest
     return np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": size})
+
+
+@cache
+def _alignment(struct: Struct, bits: int, max_align: int) -> int:
+    """Return the alignment of a structure: that of its widest member."""
+    found = 1
+    for member in struct.members:
+        if isinstance(member.kind, Struct):
+            found = max(found, _alignment(member.kind, bits, max_align))
+        elif member.kind[0] not in "SV":
+            size = bits // 8 if member.kind in "Ll" else int(member.kind[1:])
+            found = max(found, min(size, max_align))
+    return found

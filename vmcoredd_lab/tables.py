@@ -74,11 +74,16 @@ class Codes:
 
 @dataclass
 class Table:
-    """Columns under a schema, all of one length."""
+    """Columns under a schema, all of one length.
+
+    ``attrs`` goes into the frame's attrs; ``attrs["note"]`` is what a reader must know of the data. ``spans`` says where
+    each row comes from: an array of (first byte, end) in the decoded entity.
+    """
 
     schema: Schema
     columns: dict[str, Any]
     attrs: dict[str, Any] = field(default_factory=dict)
+    spans: np.ndarray[Any, Any] | None = None
 
     @classmethod
     def from_rows(cls, schema: Schema, rows: Iterable[Sequence[Any]]) -> Table:
@@ -131,7 +136,8 @@ class Table:
             chosen = np.flatnonzero(rows) if rows.dtype == bool else rows
             return [column[i] for i in chosen.tolist()]
 
-        return Table(self.schema, {n: pick(self.columns[n]) for n in self.schema.names}, dict(self.attrs))
+        spans = None if self.spans is None else self.spans[rows]
+        return Table(self.schema, {n: pick(self.columns[n]) for n in self.schema.names}, dict(self.attrs), spans)
 
     def limited(self, rows: int) -> Table:
         """Return at most that many rows: the first, or of a log the last; all where ``rows`` is 0."""

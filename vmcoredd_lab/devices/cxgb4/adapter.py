@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,6 +16,8 @@ from vmcoredd_lab.devices.cxgb4.container import (
     header_byteorder,
     signature_byteorder,
 )
+from vmcoredd_lab.devices.cxgb4.entities import decoder
+from vmcoredd_lab.devices.cxgb4.entity_frames import EntityFrames, NewerLayoutError
 from vmcoredd_lab.devices.cxgb4.entity_names import (
     describe_status,
     entity_description,
@@ -65,7 +68,11 @@ ENTITY_BYTES = Schema(
 )
 
 REG_DUMP, DEV_LOG, VPD_DATA = 1, 2, 58
-FIRST_PIECE = 64512 + 4096
+MEMORIES = (18, 19, 20, 21, 68)  # EDC0, EDC1, MC0, MC1, HMA
+# What an entity can hold: the driver's staging buffer is 4 MiB, QDESC has 32 MiB; memories are as large as a card's memory.
+ENTITY_LIMIT, MEMORY_LIMIT = 64 << 20, 4 << 30
+OVERLAP = 4  # times the dump's size: enough for a few headers that lie
+REG_DUMP_SIZE = {"T4": 160 << 10, "T5": 332 << 10, "T6": 332 << 10}  # T4_REGMAP_SIZE, T5_REGMAP_SIZE in cxgb4.h
 
 
 class Cxgb4:
@@ -135,15 +142,13 @@ class Cxgb4:
         Inflates the first piece of REG_DUMP only.
         """
         entity = self.container.entities.get(REG_DUMP)
-        if entity is None or not entity.available:
+        if entity is None or not entity.available or self._fastlz(entity):
             return None
-        stored = self._stored(entity)[:FIRST_PIECE]
-        if self._zlib(entity):
-            cut = len(stored) < entity.stored_size
-            stored = memoryview(framing.inflate(
-                stored, self.container.byteorder, cut=cut, problems=Problems(), where="", offset=0
-            ).data)  # fmt: skip
-        word = bytes(stored[PCIE_FW : PCIE_FW + 4])
+        beginning: bytes | memoryview = self._stored(entity)
+        if self._zlib:
+            first = next(self._pieces(entity, Problems()), None)
+            beginning = first.data if first else b""
+        word = bytes(beginning[PCIE_FW : PCIE_FW + 4])
         return firmware_state(int.from_bytes(word, self.container.byteorder)) if len(word) == 4 else None
 
     def identity(self) -> dict[str, str]:
@@ -164,9 +169,9 @@ class Cxgb4:
 
     def _vpd(self) -> dict[str, Any]:
         entity = self.container.entities.get(VPD_DATA)
-        if entity is None or not entity.available or entity.status or self.container.unified_wire:
+        if entity is None or not entity.available or entity.status or self._fastlz(entity):
             return {}
-        rows = vpd_data.vpd_data(self.decoded(VPD_DATA), self.container.byteorder).records()
+        rows = vpd_data.vpd_data(self._decoded(entity), self.container.byteorder).records()
         return rows[0] if rows else {}
 
     def summary(self) -> str:
@@ -185,8 +190,20 @@ class Cxgb4:
         size = min(entity.stored_size - entity.num_pad, entity.available)
         return self.dump.data.view(entity.offset, size)
 
-    def _zlib(self, entity: EntityHeader) -> bool:
+    @property
+    def _zlib(self) -> bool:
         return self.container.compression == "zlib"
+
+    def _fastlz(self, entity: EntityHeader) -> bool:
+        return self.container.unified_wire or framing.is_sixpack(self._stored(entity))
+
+    def _pieces(self, entity: EntityHeader, problems: Problems) -> Iterator[framing.Piece]:
+        """Inflate a zlib entity piece by piece."""
+        return framing.pieces(
+            self.dump.data.view(entity.offset, entity.stored_size), self.container.byteorder, pad=entity.num_pad,
+            cut=entity.cut, limit=_limit(entity), problems=problems, where=f"{self._where}, entity {entity.name}",
+            offset=entity.offset,
+        )  # fmt: skip
 
     def _find(self, name: str | int) -> EntityHeader:
         number = entity_number(name)
@@ -213,6 +230,15 @@ class Cxgb4:
             )  # fmt: skip
         return entity
 
+    def find(self, name: str | int) -> int:
+        """Return the number of an entity that holds data.
+
+        Raises
+        ------
+        NotInFileError: no such entity, or its collection failed; the message says why.
+        """
+        return self._find(name).number
+
     def decoded(self, name: str | int) -> Decoded:
         """Return an entity's bytes, decompressed, with the ranges that are damaged.
 
@@ -227,19 +253,16 @@ class Cxgb4:
         known: Decoded | None = self._cache.get(entity.number)
         if known is not None:
             return known
-        stored = self._stored(entity)
-        if framing.is_sixpack(stored):
+        if self._fastlz(entity):
             raise NotInFileError(
                 f"entity {entity.name} is compressed with FastLZ, which cannot be inflated yet",
                 path=self.dump.source.name, offset=self.dump.offset + entity.offset,
                 hint="its stored bytes are shown by hexdump --offset",
             )  # fmt: skip
-        if self._zlib(entity):
-            where = f"{self._where}, entity {entity.name}"
-            decoded = framing.inflate(stored, self.container.byteorder, cut=entity.cut, problems=self.problems,
-                                      where=where, offset=entity.offset)  # fmt: skip
+        if self._zlib:
+            decoded = framing.join(self._pieces(entity, self.problems))
         else:
-            decoded = Decoded(stored)
+            decoded = Decoded(self._stored(entity))
         self._cache[entity.number] = decoded
         return decoded
 
@@ -278,12 +301,24 @@ class Cxgb4:
             )
         return Table.from_rows(ENTITIES, rows)
 
+    @cached_property
+    def _affordable(self) -> set[int]:
+        """The entities that are read when all are: not many times the same bytes, where many headers claim them."""
+        left, found = OVERLAP * len(self.dump.data), set()
+        for entity in self.container.entities.values():
+            if entity.available <= left:
+                left -= entity.available
+                found.add(entity.number)
+        return found
+
     def _size(self, entity: EntityHeader) -> int | None:
         if not entity.stored_size:
             return 0
-        stored = self._stored(entity)
-        if framing.is_sixpack(stored) or self._zlib(entity):
-            return framing.decoded_size(stored, self.container.byteorder)
+        if entity.number not in self._affordable:
+            return None
+        if self._zlib or self._fastlz(entity):
+            stored = self.dump.data.view(entity.offset, entity.stored_size)
+            return framing.decoded_size(stored, self.container.byteorder, _limit(entity))
         return entity.stored_size - entity.num_pad if not entity.cut else None
 
     @property
@@ -300,7 +335,33 @@ class Cxgb4:
             return self.firmware_log_table()
         if number == VPD_DATA and not self.container.unified_wire:
             return vpd_data.vpd_data(self.decoded(number), self.container.byteorder)
-        return _bytes_table(self.decoded(number).data)
+        if decoder(entity_name(number)) is None:
+            return _bytes_table(self.decoded(number).data)
+        try:
+            return self._frames.table(number)
+        except NewerLayoutError as error:
+            self.problems.warning(
+                f"{self._where}, entity {entity_name(number)}",
+                error.message,
+                offset=0,
+                expected=error.expected,
+                got=error.got,
+            )
+            return _bytes_table(self.decoded(number).data)
+
+    @cached_property
+    def _frames(self) -> EntityFrames:
+        return EntityFrames(self)
+
+    def records(self, name: str | int) -> dict[str, pd.DataFrame]:
+        """Return every member of every structure of an entity, a DataFrame for each part: what :func:`encode_entity` takes.
+
+        Raises
+        ------
+        NotInFileError: as :meth:`entity`; or the entity has no decoder yet.
+        """
+        _, layout, parts = self._frames.parts(name)
+        return {part: _frame(table) for part, table in layout.tables(parts).items()}
 
     def entity(self, name: str | int) -> pd.DataFrame:
         """Return one entity as a DataFrame, by name (``cim_la``) or number.
@@ -312,6 +373,11 @@ class Cxgb4:
         return _frame(self.entity_table(name))
 
     # -- registers ----------------------------------------------------------------------------------------------------
+
+    @property
+    def register_dump(self) -> reg_dump.RegDump:
+        """The registers as arrays, for decoders and rules."""
+        return self._reg_dump
 
     @cached_property
     def _reg_dump(self) -> reg_dump.RegDump:
@@ -384,16 +450,55 @@ class Cxgb4:
     def check(self) -> None:
         """Decode every entity, so that ``problems`` holds all that is wrong with the dump."""
         for entity in self.container.entities.values():
-            if entity.available and not framing.is_sixpack(self._stored(entity)):
-                held = entity.number in self._cache
-                self._decoded(entity)
-                if not held:
-                    del self._cache[entity.number]
-        if DEV_LOG in self.container.entities and self.container.entities[DEV_LOG].available:
-            try:
+            if not entity.available:
+                continue
+            if entity.number not in self._affordable:
+                self.problems.error(
+                    f"{self._where}, entity {entity.name}", "too many entities claim the same bytes; this one is not checked",
+                    offset=entity.slot_offset + 4,
+                )  # fmt: skip
+                continue
+            self._check_padding(entity)
+            if self._fastlz(entity):
+                self._check_sixpack(entity)
+            elif entity.number == REG_DUMP:
+                self._check_reg_dump(entity, self._decoded(entity))
+            elif entity.number == DEV_LOG:
                 self.firmware_log_table()
-            except NotInFileError:
-                return  # FastLZ
+            elif self._zlib:
+                for _ in self._pieces(entity, self.problems):
+                    pass
+
+    def _check_padding(self, entity: EntityHeader) -> None:
+        end = entity.offset + entity.stored_size
+        padding = bytes(self.dump.data.view(end - entity.num_pad, entity.num_pad)) if not entity.cut else b""
+        if any(padding):
+            self.problems.error(
+                f"{self._where}, entity {entity.name}", "the padding behind the entity is not zero: num_pad or the size is wrong",
+                offset=end - entity.num_pad, expected=plural(entity.num_pad, "zero byte"), got=padding.hex(" "),
+            )  # fmt: skip
+
+    def _check_sixpack(self, entity: EntityHeader) -> None:
+        stored = self._stored(entity)
+        if not framing.is_sixpack(stored):
+            self.problems.error(
+                f"{self._where}, entity {entity.name}", "the entity does not begin as FastLZ does", offset=entity.offset,
+                expected=framing.SIXPACK_MAGIC.hex(" "), got=bytes(stored[:8]).hex(" "),
+            )  # fmt: skip
+
+    def _check_reg_dump(self, entity: EntityHeader, decoded: Decoded) -> None:
+        """Compare the size with the chip's: it tells T4 from the others where chip_ver is damaged."""
+        expected = REG_DUMP_SIZE.get(self.chip)
+        if expected and not entity.cut and len(decoded.data) != expected:
+            self.problems.error(
+                f"{self._where}, entity {entity.name}", f"this is not the size of a {self.chip}'s registers: the entity or "
+                "chip_ver in the header is damaged", offset=entity.slot_offset + 8, expected=f"{expected:,} bytes decoded",
+                got=f"{len(decoded.data):,}",
+            )  # fmt: skip
+
+
+def _limit(entity: EntityHeader) -> int:
+    return MEMORY_LIMIT if entity.number in MEMORIES else ENTITY_LIMIT
 
 
 def _frame(table: Table) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from vmcoredd_lab.devices.cxgb4 import framing
 from vmcoredd_lab.devices.cxgb4.entity_names import entity_name
 from vmcoredd_lab.devices.cxgb4.structs import CUDBG_HDR, ENTITY_HDR
 from vmcoredd_lab.errors import OpenError
@@ -24,15 +25,13 @@ __all__ = ["CudbgContainer", "EntityHeader"]
 
 SIGNATURE = 67856866
 LEGACY_SIGNATURE = 123  # accepted by Chelsio's own viewer; nothing in the field writes it any more
-COMPRESSION = {0: "none", 1: "none", 2: "zlib"}
+COMPRESSION = {1: "none", 2: "zlib"}
 DUMP_TYPE_MINI = 1
 UNIFIED_WIRE = (1, 9)
-KNOWN_MAX_ENTITIES = (
-    72,
-    71,
-    70,
-    67,
-)  # Linux 4.18 on, its releases before FLASH, its first ones, the Unified Wire of 2016
+# Linux 4.18 on, its releases before FLASH, its first ones, the Unified Wire of 2016
+KNOWN_MAX_ENTITIES = (72, 71, 70, 67)
+MAX_ERRNO = 4095
+LARGEST_MAX_ENTITIES = 256  # far more than there are entities; a table of 65,535 would hold payload
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +85,9 @@ class CudbgContainer:
         self.header = CUDBG_HDR.read(head, byteorder=order)
         self.version = (int(self.header["major_ver"]), int(self.header["minor_ver"]))
         self.unified_wire = self.version == UNIFIED_WIRE
-        self.dump_type, self.compress_type = self._bit_fields(int(self.header["flags"]))
         self.entities = self._entities()
+        self.compress_type = self._compress_type(int(self.header["flags"]))
+        self._check_chip()
         self._check_data_len()
 
     # -- header -------------------------------------------------------------------------------------------------------
@@ -110,30 +110,58 @@ class CudbgContainer:
     @property
     def compression(self) -> str:
         """How payloads are stored: none, zlib or fastlz."""
-        return "fastlz" if self.unified_wire else COMPRESSION.get(self.compress_type, f"type {self.compress_type}")
+        return "fastlz" if self.unified_wire else COMPRESSION[self.compress_type]
 
-    def _bit_fields(self, byte: int) -> tuple[int, int]:
-        """Return dump_type and compress_type; C bit-fields begin at the low end on little-endian hosts, else at the high end."""
-        if self.unified_wire:
-            return DUMP_TYPE_MINI, 0
+    def _compress_type(self, byte: int) -> int:
+        """Return 1 (none) or 2 (zlib).
+
+        C bit-fields begin at the low end on little-endian hosts, at the high end on most big-endian ones; there 0x21 can
+        mean either. Where the byte does not decide it, the payloads do.
+        """
         low_first, high_first = (byte & 7, byte >> 4), (byte >> 5, byte & 15)
-        first, second = (low_first, high_first) if self.byteorder == "little" else (high_first, low_first)
-        for fields in (first, second):
-            if fields[0] == DUMP_TYPE_MINI and fields[1] in (1, 2):
-                return fields
-        self.problems.error(
-            self.where, "the header's dump type and compression are not known; entities are taken as not compressed",
-            offset=23, expected="dump_type 1 and compress_type 1 (none) or 2 (zlib)", got=f"{byte:#04x}",
-        )  # fmt: skip
-        return first
+        orders = (low_first,) if self.byteorder == "little" else (high_first, low_first)
+        possible = {
+            compress for dump_type, compress in orders if dump_type == DUMP_TYPE_MINI and compress in COMPRESSION
+        }
+        if len(possible) == 1 or self.unified_wire:
+            return min(possible, default=1)
+        found = 2 if self._holds_zlib() else 1
+        if not possible:
+            self.problems.error(
+                self.where, f"the header's dump type and compression are not possible; by their content the entities' "
+                f"compression is {COMPRESSION[found]}", offset=23,
+                expected="dump_type 1 and compress_type 1 (none) or 2 (zlib)", got=f"{byte:#04x}",
+            )  # fmt: skip
+        return found
+
+    def _holds_zlib(self) -> bool:
+        """Return True where one of the first entities begins as a zlib piece does."""
+        stored = sorted((e for e in self.entities.values() if e.available), key=lambda e: e.offset)
+        return any(framing.looks_like_piece(self.data.view(e.offset, 512), self.byteorder) for e in stored[:8])
+
+    def _check_chip(self) -> None:
+        if self.chip_version not in (4, 5, 6):
+            self.problems.error(
+                self.where, "the chip is not known; its registers cannot be named", offset=22,
+                expected="4, 5 or 6 in the high nibble", got=f"{int(self.header['chip_ver']):#04x}",
+            )  # fmt: skip
 
     # -- entity headers -----------------------------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def header_length(self) -> int:
-        """hdr_len, where it is possible."""
-        length = int(self.header["hdr_len"])
-        return length if CUDBG_HDR.size() <= length <= 4096 and length % 4 == 0 else CUDBG_HDR.size()
+        """hdr_len, unless more entity headers stand behind the usual length."""
+        stated, usual = int(self.header["hdr_len"]), CUDBG_HDR.size()
+        if stated == usual or not usual < stated <= 4096:
+            return usual
+        found = {start: len(self._headers(start, LARGEST_MAX_ENTITIES)["start_offset"]) for start in (stated, usual)}
+        return max(found, key=lambda start: found[start])
+
+    def _headers(self, start: int, slots: int) -> Any:
+        """Return the entity headers of a table at ``start`` that are there, and carry the number of their slot."""
+        table = self.data.view(start, ENTITY_HDR.size() * slots)
+        headers = np.frombuffer(table, ENTITY_HDR.dtype(self.byteorder), len(table) // ENTITY_HDR.size())
+        return headers[headers["entity_type"] == np.arange(1, len(headers) + 1)]
 
     @property
     def table_end(self) -> int:
@@ -173,17 +201,17 @@ class CudbgContainer:
 
         The entity that is collected first starts right behind the table, whether its collection succeeded or not.
         """
-        stated = int(self.header["max_entities"])
+        stated, usual = int(self.header["max_entities"]), KNOWN_MAX_ENTITIES[0]
         for slots in (stated, *KNOWN_MAX_ENTITIES):
             end = self.header_length + slots * ENTITY_HDR.size()
-            table = self.data.view(self.header_length, end - self.header_length)
-            held = len(table) // ENTITY_HDR.size()
-            if slots == stated and held < stated <= max(KNOWN_MAX_ENTITIES):
+            if slots == stated and len(self.data) < end <= self.header_length + usual * ENTITY_HDR.size():
                 return stated  # cut inside a table of ordinary length
-            headers = np.frombuffer(table, ENTITY_HDR.dtype(self.byteorder), held)
-            if (headers["start_offset"][headers["entity_type"] == np.arange(1, held + 1)] == end).any():
+            if (
+                slots <= LARGEST_MAX_ENTITIES
+                and (self._headers(self.header_length, slots)["start_offset"] == end).any()
+            ):
                 return slots
-        return stated if stated <= 256 else KNOWN_MAX_ENTITIES[0]
+        return stated if min(KNOWN_MAX_ENTITIES) <= stated <= LARGEST_MAX_ENTITIES else usual
 
     def _entity(self, number: int, slot_offset: int, header: Any) -> EntityHeader:
         names = ("entity_type", "start_offset", "size", "hdr_flags", "sys_err", "sys_warn", "num_pad")
@@ -194,16 +222,23 @@ class CudbgContainer:
                 where, f"the header in slot {number - 1} is of another entity; it is listed by its slot",
                 offset=slot_offset, expected=str(number), got=str(value["entity_type"]),
             )  # fmt: skip
+        codes = {n: value[n] for n in ("hdr_flags", "sys_warn", "sys_err") if not -MAX_ERRNO <= value[n] <= 0}
+        if codes and not self.unified_wire:
+            self.problems.error(
+                where, f"{' and '.join(codes)} of the entity's header cannot be a status", offset=slot_offset + 12,
+                expected=f"0 or a code down to -{MAX_ERRNO}", got=", ".join(map(str, codes.values())),
+            )  # fmt: skip
         offset, size, pad = value["start_offset"], value["size"], value["num_pad"]
         if pad > 3 or pad > size:
             self.problems.error(where, "num_pad is not possible; it is taken as 0", offset=slot_offset + 24,
                                 expected="0 to 3", got=str(pad))  # fmt: skip
             pad = 0
         available = max(0, min(size, len(self.data) - offset))
-        if size and not self.header_length <= offset <= offset + size <= self.data.declared_size:
+        if size and not self.table_end <= offset <= offset + size <= self.data.declared_size:
             self.problems.error(
-                where, "the entity lies outside the dump; what is inside is used", offset=slot_offset + 4,
-                expected=f"an end of at most {self.data.declared_size:,}", got=f"{offset:,} + {size:,}",
+                where, "the entity does not lie between the entity headers and the end of the dump; what is inside is used",
+                offset=slot_offset + 4, expected=f"within {self.table_end:,} to {self.data.declared_size:,}",
+                got=f"{offset:,} + {size:,}",
             )  # fmt: skip
         elif available < size:
             self.problems.error(
@@ -245,12 +280,22 @@ class CudbgContainer:
                 offset=12, expected=f"{self._used():,}, where the last entity ends", got=f"{self.data_len:,}",
             )  # fmt: skip
         if not self.unified_wire:
-            self._check_overlaps()
+            self._check_order()
 
-    def _check_overlaps(self) -> None:
+    def _check_order(self) -> None:
+        """Compare each entity's end with the next one's beginning: the driver writes one right behind the other."""
         stored = sorted((e for e in self.entities.values() if e.stored_size), key=lambda e: e.offset)
         for one, following in pairwise(stored):
-            if one.offset + one.stored_size > following.offset:
+            gap = following.offset - one.offset - one.stored_size
+            if (
+                gap > 0 and self.compress_type == 1
+            ):  # of a compressed entity the streams say whether something is missing
+                self.problems.warning(
+                    f"{self.where}, entity {one.name}", f"{plural(gap, 'byte')} behind it belong to no entity: it may be longer "
+                    "than its header says", offset=one.slot_offset + 8, expected=f"{one.stored_size + gap:,}",
+                    got=f"{one.stored_size:,}",
+                )  # fmt: skip
+            if gap < 0:
                 self.problems.error(
                     f"{self.where}, entity {following.name}", f"it begins inside entity {one.name}",
                     offset=following.slot_offset + 4, expected=f"start_offset of at least {one.offset + one.stored_size:,}",

@@ -150,8 +150,8 @@ def _one(kind: str, flags: str, width: int, precision: str | None, value: int) -
         prefix = f"0{kind}" if "#" in flags and value else ""
     elif kind == "o":
         body = f"{value:o}"
-        if "#" in flags and not body.startswith("0"):
-            body = "0" + body
+        if "#" in flags:  # the first digit is a zero, whatever the precision
+            body, digits = (f"0{body}", digits) if value else ("0", None if digits is None else max(digits, 1))
     elif kind == "c":
         return _pad(chr(value & 0xFF), flags, width)
     elif kind == "n":

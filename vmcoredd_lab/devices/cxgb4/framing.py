@@ -7,18 +7,17 @@ costs nothing, and a damaged stream costs its own piece only.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from vmcoredd_lab.devices.cxgb4.structs import COMPRESS_HDR, SIXPACK_CHUNK
 from vmcoredd_lab.problems import Problems
 from vmcoredd_lab.structs import ByteOrder
 
-__all__ = ["Decoded", "Piece", "decoded_size", "inflate", "is_sixpack", "looks_like_piece", "pieces"]
+__all__ = ["Decoded", "Piece", "decoded_size", "is_sixpack", "join", "looks_like_piece", "pieces"]
 
 COMPRESS_ID = 17
-PIECE_SIZE = 64512  # where the driver cuts
-LARGEST_PIECE = 1 << 20
+LARGEST_PIECE = 1 << 20  # the driver cuts at 64512
 LARGEST_PADDING = 3
 MOST_DAMAGED = 256  # pieces; what is behind so many is noise, and trying it would take forever
 STEP = 16384
@@ -101,29 +100,17 @@ def _header(stored: memoryview, position: int, byteorder: ByteOrder) -> tuple[in
     return plain, packed
 
 
-def inflate(
-    stored: memoryview,
-    byteorder: ByteOrder,
-    *,
-    pad: int,
-    cut: bool,
-    limit: int,
-    problems: Problems,
-    where: str,
-    offset: int,
-) -> Decoded:
-    """Return the decoded bytes of a zlib entity; parameters as :func:`pieces`."""
-    parts: list[bytes] = []
+def join(parts: Iterable[Piece]) -> Decoded:
+    """Return the bytes of an entity from its pieces."""
+    data: list[bytes] = []
     damaged: list[tuple[int, int]] = []
     total = 0
-    for piece in pieces(
-        stored, byteorder, pad=pad, cut=cut, limit=limit, problems=problems, where=where, offset=offset
-    ):
+    for piece in parts:
         if len(piece.data) < piece.size:
             damaged.append((total + len(piece.data), total + piece.size))
-        parts.append(piece.data.ljust(piece.size, b"\0"))
+        data.append(piece.data.ljust(piece.size, b"\0"))
         total += piece.size
-    return Decoded(parts[0] if len(parts) == 1 else b"".join(parts), damaged)
+    return Decoded(data[0] if len(data) == 1 else b"".join(data), damaged)
 
 
 def pieces(
@@ -175,16 +162,12 @@ def pieces(
             )  # fmt: skip
             piece, following = Piece(sizes[0], data[: sizes[0]] if outside else b""), start + sizes[1]
         else:
-            found = _next_header(stored, position, byteorder)
-            problems.error(
-                where, "a piece's header and its zlib stream are both damaged; "
-                + ("its bytes are missing, the other pieces are used" if found else "what follows in this entity is lost"),
+            problems.error(  # how many pieces are gone is not known: a later one would stand at the wrong place
+                where, "a piece's header and its zlib stream are both damaged; what follows in this entity is lost",
                 offset=offset + position, expected=f"compress_id {COMPRESS_ID} and possible sizes",
                 got=bytes(stored[position : position + 24]).hex(" "),
             )  # fmt: skip
-            if found is None:
-                return
-            piece, following = Piece(PIECE_SIZE, b""), found  # all but an entity's last piece have this size
+            return
         total += piece.size
         failed += not whole
         if total > limit:
@@ -226,17 +209,3 @@ def _stream(stored: memoryview, start: int) -> tuple[bytes, int | None]:
             return b"".join(parts), position + len(step) - len(engine.unused_data) - start
         position += len(step) - len(engine.unconsumed_tail)
     return (b"".join(parts) if end == len(stored) else b""), None
-
-
-def _next_header(stored: memoryview, position: int, byteorder: ByteOrder) -> int | None:
-    """Return where behind ``position`` a piece begins, None where none does."""
-    mark = COMPRESS_ID.to_bytes(4, byteorder)
-    while position < len(stored):
-        window = bytes(stored[position + 1 : position + 1 + LARGEST_PIECE])
-        at = window.find(mark)
-        while at >= 0:
-            if looks_like_piece(stored[position + 1 + at :], byteorder):
-                return position + 1 + at
-            at = window.find(mark, at + 1)
-        position += LARGEST_PIECE - len(mark)
-    return None
