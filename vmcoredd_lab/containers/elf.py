@@ -171,7 +171,7 @@ class ElfContainer(Container):
             notes += walk_notes(
                 self.source,
                 int(header["p_offset"]),
-                int(header["p_filesz"]),
+                self._note_size(header),
                 byteorder=self.byteorder,
                 align=8 if int(header["p_align"]) == 8 else 4,
                 problems=self.problems,
@@ -180,6 +180,15 @@ class ElfContainer(Container):
             if len(notes) == MOST_NOTES:
                 break
         return number_cpus(notes)
+
+    def _note_size(self, header: np.void) -> int:
+        """Return the size of a note segment; one that runs past the file's end stops where the next segment's data begin."""
+        offset, size = int(header["p_offset"]), int(header["p_filesz"])
+        if offset + size <= self.source.size:
+            return size
+        starts = self._native("p_offset")[self.program_headers["p_filesz"] > 0]
+        later = starts[starts > np.uint64(offset)] if offset < self.source.size else starts[:0]
+        return min(size, int(later.min()) - offset) if len(later) else size
 
     # -- what a container offers --------------------------------------------------------------------------------------
 

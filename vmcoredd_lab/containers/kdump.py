@@ -177,6 +177,8 @@ class KdumpContainer(Container):
                 expected=f"offset_note below {self.source.size:,}", got=f"{offset:,}",
             )  # fmt: skip
             return []
+        if offset < self._bitmaps_offset:  # notes belong to the sub-header's blocks
+            size = min(size, self._bitmaps_offset - offset)
         return number_cpus(walk_notes(self.source, offset, size, byteorder=self.byteorder, problems=self.problems))
 
     # -- bitmaps ------------------------------------------------------------------------------------------------------

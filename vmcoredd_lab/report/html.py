@@ -35,10 +35,12 @@ def render(document: Document) -> str:
         "plain": lambda v: "" if v is None else escape(str(v)),
     }
     template = environment.get_template("report.html.j2")
+    views = [_view(adapter) for adapter in document.adapters]
     return template.render(
         doc=document,
         facts=_facts(document.vmcore),
-        adapters=[_view(adapter) for adapter in document.adapters],
+        adapters=views,
+        view_of={view["adapter"].index: view for view in views},
         plural=plural,
         style=_resource("style.css"),
         script=_resource("script.js"),

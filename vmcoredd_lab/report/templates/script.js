@@ -17,3 +17,4 @@ for (const log of document.querySelectorAll("[data-log]")) {
   box.scrollTop = box.scrollHeight;
 }
 addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((d) => (d.open = true)));
+document.documentElement.dataset.ready = "yes";
