@@ -103,17 +103,14 @@ def _leaves(dtype: np.dtype[Any], prefix: str = "") -> list[tuple[str, tuple[Any
     for name in dtype.names or ():
         base, shape = dtype[name].base, dtype[name].shape
         label = f"{prefix}{name}"
+        places = [("".join(f"[{i}]" for i in index), index) for index in np.ndindex(shape)] if shape else [("", ())]
         if base.names:
-            for index in np.ndindex(shape) if shape else [()]:
-                mark = "".join(str(i) for i in index)
-                found += [
-                    (c, (name, *index, *path), d)
-                    for c, path, d in _leaves(base, f"{label}{mark}." if shape else prefix)
-                ]
+            for mark, index in places:
+                found += [(c, (name, *index, *path), d) for c, path, d in _leaves(base, f"{label}{mark}.")]
         elif shape and base == np.uint8:
             found.append((label, (name,), dtype[name]))
         elif shape:
-            found += [(f"{label}{'_'.join(map(str, i))}", (name, *i), base) for i in np.ndindex(shape)]
+            found += [(label + mark, (name, *index), base) for mark, index in places]
         else:
             found.append((label, (name,), base))
     return found
@@ -126,8 +123,8 @@ def _reach(array: Array, path: tuple[Any, ...]) -> Array:
 
 
 def to_table(array: Array, struct: Struct) -> Table:
-    """Return an array of structures as a table: a column for each number, arrays as ``name0``, ``name1``, ...; byte arrays
-    as hexadecimal text."""
+    """Return an array of structures as a table: a column for each number: ``name``, ``name[0]`` in an array, ``name.inner``
+    in a structure within; byte arrays are hexadecimal text."""
     columns: dict[str, Any] = {}
     described = []
     for label, path, dtype in _leaves(array.dtype):
