@@ -111,7 +111,8 @@ def extract(
 
     Raises
     ------
-    OutputError: a file exists (checked before anything is written), or the file system refused.
+    OutputError: a file exists (checked before anything is written), a link stands where a directory should be, or the
+        file system refused.
     """
     jobs: list[tuple[Path, Pieces]] = []
     for index, dump in dumps:
@@ -125,6 +126,8 @@ def extract(
                 raise _exists(path)
     written = []
     for path, pieces in [*jobs]:
+        if path.parent != directory and path.parent.is_symlink():
+            raise OutputError("a link stands in the place of a directory", path=str(path.parent), hint="remove it first")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -153,10 +156,12 @@ def _entity_jobs(dump: DeviceDump, directory: Path) -> list[tuple[Path, Pieces]]
         decoder = dump.decode()
     except VmcoreddLabError:
         return []
+    if not (hasattr(decoder, "entities_table") and hasattr(decoder, "entity_bytes")):
+        return []
     for row in decoder.entities_table().records():
-        if row["stored_size"]:
+        if row.get("stored_size", 1):
             number, name = row["number"], row["name"]
-            jobs.append((directory / f"{number:02}-{name}.bin", _entity_pieces(decoder, number)))
+            jobs.append((directory / f"{number:02}-{safe_file_name(name)}.bin", _entity_pieces(decoder, number)))
     return jobs
 
 

@@ -16,8 +16,11 @@ __all__ = ["to_frame"]
 _NULLABLE = {"u64": "UInt64", "u32": "UInt32", "i64": "Int64", "i32": "Int32", "bool": "boolean"}
 
 
-def to_frame(table: Table) -> pd.DataFrame:
-    """Return the table as a DataFrame: nullable integers (``UInt64``, ...), text, categories."""
+def to_frame(table: Table, *, copy: bool = True) -> pd.DataFrame:
+    """Return the table as a DataFrame: nullable integers (``UInt64``, ...), text, categories.
+
+    With ``copy`` False the frame takes the table's arrays over; for a table that nothing else looks at.
+    """
     import pandas as pd
 
     columns: dict[str, Any] = {}
@@ -33,7 +36,7 @@ def to_frame(table: Table) -> pd.DataFrame:
             columns[column.name] = pd.Categorical(values)
         else:
             columns[column.name] = pd.array(values, dtype="str") if len(values) else pd.array([], dtype="str")
-    frame = pd.DataFrame(columns, columns=table.schema.names)
+    frame = pd.DataFrame(columns, columns=table.schema.names, copy=copy)
     frame.attrs.update(table.attrs)
     return frame
 

@@ -6,8 +6,7 @@ from typing import Any
 
 from vmcoredd_lab.containers import container_class, open_container
 from vmcoredd_lab.containers.signatures import describe
-from vmcoredd_lab.devices import registry
-from vmcoredd_lab.devices.dump import DeviceDumps, bare_device_dumps
+from vmcoredd_lab.devices.dump import DeviceDumps, bare_device_dumps, dump_start
 from vmcoredd_lab.errors import OpenError
 from vmcoredd_lab.problems import Problems
 from vmcoredd_lab.source import ByteSource, open_source
@@ -67,7 +66,7 @@ def open_file(path: Any) -> OpenedFile:
     if container_class(source) is not None:
         core = Vmcore(open_container(source))
         return OpenedFile(source, core, core.device_dumps)
-    if registry.sniff(source.read(0, 64)) is not None:
+    if dump_start(source) is not None:
         return OpenedFile(source, None, bare_device_dumps(source))
     looks, hint = describe(source)
     raise OpenError(

@@ -19,7 +19,7 @@ def summarise(opened: OpenedFile) -> dict[str, Any]:
         facts |= {
             "format": "device dump",
             "machine": None,
-            "byteorder": opened.device_dumps[0].decode().container.byteorder,
+            "byteorder": getattr(getattr(opened.device_dumps[0].decode(), "container", None), "byteorder", None),
         }
     else:
         facts |= {"format": core.format, "machine": core.machine, "byteorder": core.byteorder}
@@ -58,18 +58,8 @@ def _no_time(seconds: int | None) -> str:
 
 def _memory(core: Any) -> dict[str, int]:
     """Return bytes of memory that the segments cover, and that the file holds."""
-    table = core.segments_table()
-    import numpy as np
-
-    covers = np.array([t not in ("PT_NOTE", "absent") for t in table.columns["type"].categories])
-    rows = covers[table.columns["type"].codes] if len(table) else np.zeros(0, bool)
-    sizes = {}
-    for key, column in (("covered", "memsz"), ("held", "filesz")):
-        values = table.columns[column][rows]
-        sizes[key] = (
-            sum(int(v) for v in values.tolist()) if len(values) < 100_000 else int(values.astype(np.float64).sum())
-        )
-    return sizes
+    covered, held = core.container.memory_size()
+    return {"covered": covered, "held": held}
 
 
 def _written_by(core: Any, identity: dict[str, str]) -> str | None:

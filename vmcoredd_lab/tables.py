@@ -155,8 +155,18 @@ class Table:
 
     @staticmethod
     def concat(tables: Sequence[Table]) -> Table:
-        """Return the rows of several tables of one schema as one table."""
+        """Return the rows of several tables as one; columns that a table lacks are missing in its rows."""
         first = tables[0]
         if len(tables) == 1:
             return first
-        return Table.from_rows(first.schema, (row for table in tables for row in table.rows()))
+        columns: dict[str, Column] = {}
+        for table in tables:
+            for column in table.schema.columns:
+                columns.setdefault(column.name, column)
+        schema = Schema(first.schema.name, first.schema.doc, tuple(columns.values()), first.schema.tail)
+        records = (record for table in tables for record in table.records())
+        joined = Table.from_rows(schema, ([record.get(name) for name in columns] for record in records))
+        notes = dict.fromkeys(str(table.attrs["note"]) for table in tables if table.attrs.get("note"))
+        if notes:
+            joined.attrs["note"] = " ".join(notes)
+        return joined

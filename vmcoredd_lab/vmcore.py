@@ -114,7 +114,7 @@ class Vmcore:
     @cached_property
     def segments(self) -> pd.DataFrame:
         """Program headers, or the physical ranges of a kdump file: type, offset, vaddr, paddr, filesz, memsz, flags, align."""
-        return _frame(self.segments_table())
+        return _frame(self.segments_table(), copy=False)
 
     @cached_property
     def notes(self) -> pd.DataFrame:
@@ -190,7 +190,7 @@ def check_dump(dump: DeviceDump) -> None:
     decoder.check()
 
 
-def _frame(table: Table) -> pd.DataFrame:
+def _frame(table: Table, *, copy: bool = True) -> pd.DataFrame:
     from vmcoredd_lab.frames import to_frame
 
-    return to_frame(table)
+    return to_frame(table, copy=copy)

@@ -14,11 +14,11 @@ import click
 from vmcoredd_lab.cli.main import (
     chosen_dumps,
     cli,
-    decoded,
     dump_option,
     file_argument,
     finish,
     frame_options,
+    offered,
     opened_file,
 )
 from vmcoredd_lab.cli.output import emit, emit_text, note
@@ -63,25 +63,29 @@ _frame_command("notes", lambda o: o.vmcore().notes_table(), "ELF notes in file o
 _frame_command("dumps", lambda o: o.device_dumps.table(), "Device dumps: name, driver, PCI address, place and size.")
 
 
-def _adapter_command(name: str, table: Callable[[Any], Table], text: str) -> None:
+def _adapter_command(name: str, method: str, text: str) -> None:
     @cli.command(name, help=text)
     @frame_options
     @dump_option
     def command(file: str, form: str, output: str | None, limit: int | None, which: str | None) -> None:
         opened = opened_file(file)
-        emit(_of_dumps(opened, which, table), form, output, limit)
+        emit(_of_dumps(opened, which, method), form, output, limit)
         finish(opened)
 
 
-def _of_dumps(opened: OpenedFile, which: str | None, table: Callable[[Any], Table]) -> Table:
-    """Return the table of the dumps chosen; with all a ``dump`` column comes first and a dump that lacks it is passed over."""
+def _of_dumps(opened: OpenedFile, which: str | None, method: str, *args: Any,
+              then: Callable[[Table], Table] = lambda table: table) -> Table:  # fmt: skip
+    """Return the table that a method of the decoder gives, of the dumps chosen.
+
+    With all a ``dump`` column comes first, and a dump that has no such table is passed over.
+    """
     chosen = chosen_dumps(opened, which)
     if which != "all":
-        return table(decoded(chosen[0][1], opened.path))
+        return then(offered(chosen[0][1], method, opened.path)(*args))
     tables, reasons = [], []
     for _, dump in chosen:
         try:
-            tables.append(table(decoded(dump, opened.path)).with_first(DUMP, dump.name))
+            tables.append(then(offered(dump, method, opened.path)(*args)).with_first(DUMP, dump.name))
         except NotInFileError as error:
             reasons.append(error)
             note(f"{dump.name}: {error.message}")
@@ -92,11 +96,7 @@ def _of_dumps(opened: OpenedFile, which: str | None, table: Callable[[Any], Tabl
     raise NotInFileError("no device dumps", path=opened.path, hint="the notes command lists what is in the file")
 
 
-_adapter_command(
-    "entities",
-    lambda nic: nic.entities_table(),
-    "What a device dump holds: every entity, its status and sizes.",
-)
+_adapter_command("entities", "entities_table", "What a device dump holds: every entity, its status and sizes.")
 
 
 @cli.command()
@@ -115,7 +115,7 @@ _adapter_command(
 def entity(file: str, name: str, form: str, output: str | None, limit: int | None, which: str | None) -> None:
     """One entity, by name or number; where it has no decoder yet, its bytes."""
     opened = opened_file(file)
-    emit(_of_dumps(opened, which, lambda nic: nic.entity_table(name)), form, output, limit)
+    emit(_of_dumps(opened, which, "entity_table", name), form, output, limit)
     finish(opened)
 
 
@@ -133,19 +133,16 @@ def registers(file: str, form: str, output: str | None, limit: int | None, which
     if sum(map(bool, (name, counters, causes))) > 1:
         raise click.UsageError("--register, --counters and --causes exclude one another")
     opened = opened_file(file)
-
-    def table(nic: Any) -> Table:
-        if name:
-            rows: Table = nic.register_table(name)
-        elif counters:
-            rows = nic.counters_table()
-        elif causes:
-            rows = nic.interrupt_causes_table()
-        else:
-            rows = nic.registers_table()
-        return _filtered(rows, block, nonzero, opened.path)
-
-    emit(_of_dumps(opened, which, table), form, output, limit)
+    method = "registers_table"
+    if name:
+        method = "register_table"
+    elif counters:
+        method = "counters_table"
+    elif causes:
+        method = "interrupt_causes_table"
+    rows = _of_dumps(opened, which, method, *filter(None, [name]),
+                     then=lambda table: _filtered(table, block, nonzero, opened.path))  # fmt: skip
+    emit(rows, form, output, limit)
     finish(opened)
 
 
@@ -169,7 +166,7 @@ def _filtered(rows: Table, block: str | None, nonzero: bool, path: str) -> Table
     return rows if keep.all() else rows.take(np.flatnonzero(keep))
 
 
-_adapter_command("firmware-log", lambda nic: nic.firmware_log_table(), "The firmware's own log, oldest entry first.")
+_adapter_command("firmware-log", "firmware_log_table", "The firmware's own log, oldest entry first.")
 
 
 @cli.command()
@@ -265,7 +262,7 @@ def hexdump(file: str, offset: int | None, physical: int | None, virtual: int | 
 def _bytes_at(opened: OpenedFile, which: str | None, name: str | None, start: int, length: int) -> bytes:
     if name is not None:
         _, dump = chosen_dumps(opened, which)[0]
-        data = decoded(dump, opened.path).decoded(name).data
+        data = offered(dump, "entity_bytes", opened.path)(name)
         size, what = len(data), f"entity {name}"
         part = bytes(data[start : start + length])
     elif which is not None:

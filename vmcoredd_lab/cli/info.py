@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from vmcoredd_lab.cli.output import emit_text
@@ -21,7 +22,8 @@ def lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
     """Return (label, text) pairs of the file and the crashed machine."""
     rows = [("file", f"{facts['file']}  ({human_size(facts['file_size'])})")]
     if facts["machine"] is None:
-        rows.append(("format", f"bare device dump, {facts['byteorder']} endian"))
+        order = f", {facts['byteorder']} endian" if facts["byteorder"] else ""
+        rows.append(("format", f"bare device dump{order}"))
         return rows
     written = f", written by {facts['written_by']}" if facts["written_by"] else ""
     rows.append(("format", f"{facts['format']}{written}"))
@@ -45,17 +47,67 @@ def lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def render(facts: dict[str, Any], output: str | None) -> None:
-    """Print the facts for a person, or write them to a file without colours."""
-    import io
+    """Print the facts for a person: in colours on a terminal, as plain lines to a pipe or file."""
     import sys
 
+    if output is None and sys.stdout.isatty():
+        _rich(facts)
+    else:
+        emit_text("\n".join(line.rstrip() for line in _plain(facts)) + "\n", output)
+
+
+SHOWN_DUMPS, SHOWN_PROBLEMS = 12, 4  # of either; the rest would push the first lines off the screen
+NEED = "they need CONFIG_PROC_VMCORE_DEVICE_DUMP and a driver that collects them in the capture kernel"
+MORE_PROBLEMS = "  ... vmcoredd-lab problems lists them all"
+
+
+def _dump_rows(facts: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    """Return index, name, size and summary of the first dumps."""
+    return [
+        (
+            str(d["index"]),
+            d["name"],
+            human_size(d["payload_size"] or d["size"]),
+            d["summary"] or "no decoder for this driver",
+        )
+        for d in facts["device_dumps"][:SHOWN_DUMPS]
+    ]
+
+
+def _more_dumps(facts: dict[str, Any]) -> str | None:
+    more = len(facts["device_dumps"]) - SHOWN_DUMPS
+    return f"and {more} more: vmcoredd-lab dumps lists them" if more > 0 else None
+
+
+def _problem_lines(facts: dict[str, Any]) -> list[str]:
+    return [f"  {p['severity']}: {p['where']}: {p['message']}" for p in facts["problems"][:SHOWN_PROBLEMS]]
+
+
+def _plain(facts: dict[str, Any]) -> Iterator[str]:
+    head = lines(facts)
+    width = max(len(label) for label, _ in head)
+    for label, text in head:
+        yield f"{label:<{width}}  {text}"
+    yield ""
+    dumps, rows, found = facts["device_dumps"], _dump_rows(facts), facts["problems"]
+    yield plural(len(dumps), "device dump") if dumps else f"no device dumps: {NEED}"
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for index, name, size, summary in rows:
+        yield f"{index:>{widths[0]}}  {name:<{widths[1]}}  {size:>{widths[2]}}  {summary}"
+    yield from filter(None, [_more_dumps(facts)])
+    yield ""
+    yield plural(len(found), "problem") if found else "no problems found in the headers"
+    yield from _problem_lines(facts)
+    if len(found) > SHOWN_PROBLEMS:
+        yield MORE_PROBLEMS
+
+
+def _rich(facts: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    buffer = io.StringIO()
-    to_terminal = output is None and sys.stdout.isatty()
-    console = Console() if to_terminal else Console(file=buffer, width=110, color_system=None)
+    console = Console()
     head = Table.grid(padding=(0, 2))
     head.add_column(style="bold")
     head.add_column(overflow="fold")
@@ -63,13 +115,10 @@ def render(facts: dict[str, Any], output: str | None) -> None:
         head.add_row(label, Text(text))
     console.print(head)
     console.print()
-    dumps = facts["device_dumps"]
+    dumps, found = facts["device_dumps"], facts["problems"]
     if not dumps:
         console.print(Text("no device dumps", style="bold"))
-        console.print(
-            "they need CONFIG_PROC_VMCORE_DEVICE_DUMP and a driver that collects them in the capture kernel",
-            style="dim",
-        )
+        console.print(NEED, style="dim")
     else:
         console.print(Text(plural(len(dumps), "device dump"), style="bold"))
         grid = Table.grid(padding=(0, 2))
@@ -77,22 +126,17 @@ def render(facts: dict[str, Any], output: str | None) -> None:
         grid.add_column(no_wrap=True)
         grid.add_column(justify="right", no_wrap=True)
         grid.add_column(overflow="fold")
-        for dump in dumps[:12]:
-            style = "bold red" if dump["firmware_bad"] else ""
-            grid.add_row(str(dump["index"]), Text(dump["name"]), human_size(dump["payload_size"] or dump["size"]),
-                         Text(dump["summary"] or "no decoder for this driver", style=style))  # fmt: skip
+        for dump, (index, name, size, summary) in zip(dumps, _dump_rows(facts), strict=False):
+            grid.add_row(index, Text(name), size, Text(summary, style="bold red" if dump["firmware_bad"] else ""))
         console.print(grid)
-        if len(dumps) > 12:
-            console.print(f"and {len(dumps) - 12} more: vmcoredd-lab dumps lists them", style="dim")
-    found = facts["problems"]
+        if more := _more_dumps(facts):
+            console.print(more, style="dim")
     console.print()
     if not found:
         console.print(Text("no problems found in the headers", style="green"))
     else:
         console.print(Text(plural(len(found), "problem"), style="bold red"))
-        for problem in found[:4]:
-            console.print(Text(f"  {problem['severity']}: {problem['where']}: {problem['message']}"))
-        if len(found) > 4:
-            console.print("  ... vmcoredd-lab problems lists them all", style="dim")
-    if not to_terminal:
-        emit_text("\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n", output)
+        for line in _problem_lines(facts):
+            console.print(Text(line))
+        if len(found) > SHOWN_PROBLEMS:
+            console.print(MORE_PROBLEMS, style="dim")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
@@ -11,6 +12,7 @@ import click
 
 from vmcoredd_lab import __version__
 from vmcoredd_lab.cli.output import FORMATS, note
+from vmcoredd_lab.devices import registry
 from vmcoredd_lab.errors import NotInFileError, VmcoreddLabError
 from vmcoredd_lab.opening import OpenedFile, open_file
 from vmcoredd_lab.text import escape, plural
@@ -23,8 +25,18 @@ EPILOG = """Exit status: 0 done; 1 done, but the file is damaged (see the proble
 3 the file cannot be opened; 4 what was asked for is not in the file; 5 the output could not be written."""
 
 
+class _ReaderGone(Exception):
+    """Who reads standard output went away, as head does. click would make exit status 1 of a BrokenPipeError."""
+
+
 class _Commands(click.Group):
     """Lists commands in the order in which a post-mortem uses them."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise _ReaderGone from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
@@ -78,17 +90,18 @@ def chosen_dumps(opened: OpenedFile, which: str | None) -> list[tuple[int, Any]]
     names = [dump.name for dump in dumps]
     if which in names:
         return [(names.index(which), dumps[which])]
-    key: int | str = int(which) if which.lstrip("-").isdecimal() else which
+    key: int | str = int(which) if re.fullmatch(r"-?[0-9]{1,9}", which) else which
     dump = dumps[key]
     return [(list(dumps).index(dump), dump)]
 
 
-def decoded(dump: Any, path: str) -> Any:
-    """Return the adapter behind a dump; a clear error where it has no entities and registers."""
-    adapter = dump.decode()
-    if not hasattr(adapter, "entities_table"):
-        raise NotInFileError(f"the decoder of {dump.driver} has no such table", path=path)
-    return adapter
+def offered(dump: Any, method: str, path: str) -> Callable[..., Any]:
+    """Return a method of the dump's decoder; a clear error where there is no decoder or it does not have the method."""
+    try:
+        return registry.offered(dump.decode(), method)
+    except NotInFileError as error:
+        error.path = error.path or path
+        raise
 
 
 def finish(opened: OpenedFile) -> None:
@@ -122,7 +135,7 @@ def main(args: list[str] | None = None) -> NoReturn:
     except VmcoreddLabError as error:
         note(f"vmcoredd-lab: {escape(str(error))}")
         sys.exit(error.exit_status)
-    except BrokenPipeError:  # the reader went away, as head does
+    except _ReaderGone:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except KeyboardInterrupt:

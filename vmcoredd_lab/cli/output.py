@@ -28,7 +28,9 @@ def note(text: str) -> None:
 
 
 def emit(table: Table, form: str, output: str | None, limit: int | None = None) -> None:
-    """Print a table, or write it to a file that is replaced in one step."""
+    """Print a table, or write it to a file that is replaced in one step; what a reader must know of it goes to stderr."""
+    if table.attrs.get("note"):
+        note(f"{table.schema.name}: {escape(str(table.attrs['note']))}")
     if form == "parquet":
         _write(output, [_parquet(table, output)])
         return
@@ -67,7 +69,22 @@ def _write(output: str | None, pieces: Iterable[bytes]) -> None:
     from vmcoredd_lab.extract import write_atomically
 
     assert output is not None
-    write_atomically(Path(output), pieces, force=True)
+    path = Path(output)
+    if path.exists() and not path.is_file():  # /dev/stdout, /dev/null, a pipe: written to, never replaced
+        _write_straight(path, pieces)
+    else:
+        write_atomically(path, pieces, force=True)
+
+
+def _write_straight(path: Path, pieces: Iterable[bytes]) -> None:
+    try:
+        with path.open("wb") as out:
+            for piece in pieces:
+                out.write(piece)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"cannot be written: {error.strerror}", path=str(path)) from None
 
 
 # -- for programs -----------------------------------------------------------------------------------------------------
@@ -166,6 +183,10 @@ def _rich(table: Table, limit: int) -> None:
         values = shown.values(c.name)
         if any(v is not None for v in values):
             cells[c.name] = [cell(c, v) for v in values]
+    natural = sum(2 + max(len(name), *map(len, texts)) for name, texts in cells.items())
+    if len(shown) == 1 and natural > console.width:
+        _one_row(console, shown, cells)
+        return
     columns, wrapped = _fitting([c for c in table.schema.columns if c.name in cells], cells, console.width)
     view = RichTable(box=SIMPLE_HEAD, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False, header_style="bold")
     for c in columns:
@@ -181,6 +202,20 @@ def _rich(table: Table, limit: int) -> None:
     left_out = [c.name for c in table.schema.columns if c.name in cells and c not in columns]
     if left_out:
         note(f"left out for want of room: {', '.join(left_out)}; --format csv has every column")
+
+
+def _one_row(console: Any, table: Table, cells: dict[str, list[str]]) -> None:
+    """Print a single wide row from top to bottom: name, value, what it is."""
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    grid = RichTable.grid(padding=(0, 2))
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column(overflow="fold")
+    grid.add_column(style="dim", overflow="fold")
+    for name, texts in cells.items():
+        grid.add_row(Text(name), Text(texts[0]), Text(table.schema.column(name).doc))
+    console.print(grid)
 
 
 def _fitting(columns: list[Column], cells: dict[str, list[str]], width: int) -> tuple[list[Column], Column | None]:

@@ -1,19 +1,16 @@
-"""What every container offers, and how the right one is found."""
+"""What every container offers."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 
-from vmcoredd_lab.containers.signatures import describe
-from vmcoredd_lab.errors import OpenError
 from vmcoredd_lab.model import Note
 from vmcoredd_lab.problems import Problems
 from vmcoredd_lab.source import ByteSource
 from vmcoredd_lab.structs import ByteOrder
 from vmcoredd_lab.tables import Column, Schema, Table
 
-__all__ = ["SEGMENTS", "Container", "container_class", "open_container"]
+__all__ = ["SEGMENTS", "Container"]
 
 SEGMENTS = Schema(
     "segments",
@@ -57,6 +54,10 @@ class Container(ABC):
         """Return how many segments there are, without building the table."""
 
     @abstractmethod
+    def memory_size(self) -> tuple[int, int]:
+        """Return the bytes of memory that the segments cover, and those that the file holds."""
+
+    @abstractmethod
     def read_memory(self, address: int, size: int, space: str) -> bytes:
         """Return bytes of memory at a ``physical`` or ``virtual`` address."""
 
@@ -75,36 +76,3 @@ class Container(ABC):
     def identity(self) -> dict[str, str]:
         """Return what the container itself says of the crashed machine (utsname in kdump files)."""
         return {}
-
-
-def container_class(source: ByteSource) -> Callable[[ByteSource], Container] | None:
-    """Return the container that the first bytes of ``source`` announce, or None where they announce no vmcore."""
-    from vmcoredd_lab.containers.elf import ElfContainer
-    from vmcoredd_lab.containers.kdump import KdumpContainer
-
-    head = source.read(0, 8)
-    if head[:4] == ElfContainer.SIGNATURE:
-        return ElfContainer
-    if head in KdumpContainer.SIGNATURES:
-        return KdumpContainer
-    return None
-
-
-def open_container(source: ByteSource) -> Container:
-    """Return the container that the first bytes of ``source`` announce.
-
-    Raises
-    ------
-    OpenError: the content is something else; the message says what it looks like and what would be needed.
-    """
-    kind = container_class(source)
-    if kind is not None:
-        return kind(source)
-    looks, hint = describe(source)
-    raise OpenError(
-        "not a vmcore",
-        path=source.name,
-        expected="an ELF core (7f 45 4c 46) or makedumpfile's KDUMP header",
-        got=looks,
-        hint=hint,
-    )

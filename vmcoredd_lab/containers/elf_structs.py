@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from vmcoredd_lab.notes.header import NHDR
 from vmcoredd_lab.structs import ByteOrder, Member, Struct
 
-__all__ = ["EHDR", "NHDR", "PHDR", "SHDR", "machine_name"]
+__all__ = ["EHDR", "NHDR", "PHDR", "P_TYPES", "SHDR", "machine_name"]
 
 _SOURCE = "include/uapi/linux/elf.h"
 
@@ -99,16 +100,10 @@ def _shdr(bits: int) -> Struct:
 
 SHDR = {bits: _shdr(bits) for bits in (32, 64)}
 
-NHDR = Struct(
-    "Elf64_Nhdr",
-    _SOURCE,
-    (
-        Member("n_namesz", "u4", "bytes of the owner's name; its NULs counted by some writers and not by others"),
-        Member("n_descsz", "u4", "bytes of the descriptor"),
-        Member("n_type", "u4"),
-    ),
-    "The same in ELF32 and ELF64.",
-)
+P_TYPES = {
+    0: "PT_NULL", 1: "PT_LOAD", 2: "PT_DYNAMIC", 3: "PT_INTERP", 4: "PT_NOTE", 5: "PT_SHLIB", 6: "PT_PHDR", 7: "PT_TLS",
+    0x6474E550: "PT_GNU_EH_FRAME", 0x6474E551: "PT_GNU_STACK", 0x6474E552: "PT_GNU_RELRO", 0x6474E553: "PT_GNU_PROPERTY",
+}  # fmt: skip
 
 # e_machine to what `uname -m` says on such a machine; two machines share a number and differ in width or byte order
 _MACHINES = {

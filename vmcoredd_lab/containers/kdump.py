@@ -129,7 +129,8 @@ class KdumpContainer(Container):
             start, stop = self._part
             self.problems.add(
                 "info", "sub-header", f"one part of a split dump: page frames from {start:,} up to {stop:,} are here, "
-                "the others in the other parts; each part has all notes and device dumps", offset=self.block_size, expected="split 0", got="1",
+                "the others in the other parts; each part has all notes and device dumps",
+                offset=self.block_size, expected="split 0", got="1",
             )  # fmt: skip
         end = self._descriptors_offset
         if self.source.size < end:
@@ -256,6 +257,11 @@ class KdumpContainer(Container):
         """Return the number of runs of page frames."""
         return len(self._ranges()[0])
 
+    def memory_size(self) -> tuple[int, int]:
+        """Return the bytes of page frames that exist, and of those in the file."""
+        kind, _, count = self._ranges()
+        return int(count[kind != 2].sum()) * self.block_size, int(count[kind == 0].sum()) * self.block_size
+
     def segments(self) -> Table:
         """Return the runs of page frames: present, excluded or absent."""
         kind, start, count = self._ranges()
@@ -264,18 +270,17 @@ class KdumpContainer(Container):
         present = kind == 0
         before = np.cumsum(np.where(present, count, 0)) - np.where(present, count, 0)
         offset = before * PAGE_DESC.size() + self._descriptors_offset
-        empty = np.ma.array(np.zeros(len(kind), np.uint64), mask=True)
         return Table(
             SEGMENTS,
             {
                 "type": Codes(kind, _KINDS),
                 "offset": np.ma.array(offset.astype(np.uint64), mask=~present),
-                "vaddr": empty,
+                "vaddr": _missing(len(kind)),
                 "paddr": start.astype(np.uint64) * page,
                 "filesz": np.where(present, memsz, np.uint64(0)),
                 "memsz": memsz,
-                "flags": empty,
-                "align": empty,
+                "flags": _missing(len(kind)),
+                "align": _missing(len(kind)),
             },
         )
 
@@ -303,3 +308,7 @@ class KdumpContainer(Container):
         known["compression"] = ", ".join(n for bit, n in STATUS.items() if status & bit) or "none"
         known["dump_level"] = str(self.sub_header["dump_level"])
         return {k: v for k, v in known.items() if v and v != "(none)"}
+
+
+def _missing(count: int) -> np.ndarray[Any, Any]:
+    return np.ma.array(np.zeros(count, np.uint64), mask=True)

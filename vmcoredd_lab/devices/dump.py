@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import pairwise
@@ -21,7 +20,7 @@ from vmcoredd_lab.text import escape, plural
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["DEVICE_DUMPS", "DeviceDump", "DeviceDumps", "open_device_dump"]
+__all__ = ["DEVICE_DUMPS", "DeviceDump", "DeviceDumps", "dump_start", "open_device_dump"]
 
 DEVICE_DUMPS = Schema(
     "dumps",
@@ -47,6 +46,7 @@ class DeviceDump:
     driver, device: ``cxgb4`` and ``0000:02:00.4``, or None where the name is not of that form
     offset, size: where the driver's bytes are in the file, and how many (page padding included)
     data: the bytes, a lazy :class:`~vmcoredd_lab.source.Buffer`
+    leading: of a bare file what stands before the dump (a header that was written to flash with it), else empty
     """
 
     def __init__(self, source: ByteSource, name: str, offset: int, size: int, *, bare: bool = False) -> None:
@@ -55,6 +55,7 @@ class DeviceDump:
         self.offset = offset
         self.size = size
         self.bare = bare
+        self.leading = b""
         self.driver, self.device = (None, None) if bare else split_name(name)
         self.data = Buffer(source, offset, size)
 
@@ -166,6 +167,8 @@ class DeviceDumps(Sequence[DeviceDump]):
         for dump in self._dumps:
             if key in (dump.name, dump.device):
                 return dump
+        import difflib
+
         close = difflib.get_close_matches(key, [d.name for d in self._dumps], 1)
         raise self._none(f"no device dump named {escape(key)}", f"did you mean {close[0]}?" if close else None)
 
@@ -215,24 +218,33 @@ def open_device_dump(path: Any, *, record: int = 0) -> DeviceDump:
     return bare_device_dumps(source)[record]
 
 
+def dump_start(source: ByteSource, at: int = 0) -> int | None:
+    """Return where the dump begins that a bare file holds at ``at``, behind a header that may lead; None: it holds none."""
+    head = source.read(at, 64)
+    if registry.sniff(head) is not None:
+        return at
+    start = at + registry.leading(head)
+    return start if start > at and registry.sniff(source.read(start, 64)) is not None else None
+
+
 def bare_device_dumps(source: ByteSource) -> DeviceDumps:
     """Return the records of a bare device dump file, of which there usually is one."""
     name = escape(Path(source.name).name)
     found: list[DeviceDump] = []
     at = 0
-    while at < source.size:
-        dump = DeviceDump(source, name if at == 0 else f"{name}#{len(found)}", at, source.size - at, bare=True)
+    while (start := dump_start(source, at)) is not None:
+        dump = DeviceDump(source, f"{name}#{len(found)}" if found else name, start, source.size - start, bare=True)
         decoder = registry.sniff(dump.data.read(0, 64))
-        if decoder is None:
-            break
+        assert decoder is not None, "dump_start() is where a decoder recognises a dump"
         dump.driver = decoder.driver
+        dump.leading = source.read(at, start - at)
         found.append(dump)
         size = dump.payload_size
         if not size:
             break
-        at += size
+        at = start + size
     for dump, following in pairwise(found):
-        dump.size = following.offset - dump.offset
+        dump.size = following.offset - len(following.leading) - dump.offset
         dump.data = Buffer(source, dump.offset, dump.size)
     if not found:
         from vmcoredd_lab.containers.signatures import describe

@@ -2,25 +2,43 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from vmcoredd_lab.errors import NotInFileError
 from vmcoredd_lab.problems import Problems
 from vmcoredd_lab.source import Buffer
 
 if TYPE_CHECKING:
     from vmcoredd_lab.devices.dump import DeviceDump
 
-__all__ = ["Decoder", "decoder_for", "sniff"]
+__all__ = ["OPTIONAL", "Decoder", "decoder_for", "leading", "offered", "sniff"]
 
 GROUP = "vmcoredd_lab.devices"
+
+
+# Methods that a decoder has where its device has the like, and what is missing where it has not. A table's schema is the
+# decoder's own, with these columns at least; others that cxgb4's table of that name has are shown where they are there.
+OPTIONAL = {
+    "identity": "identity",  # () -> dict[str, str]: what tells this device from others of its kind
+    "entities_table": "entities",  # () -> Table of the parts of the dump: number, name, summary
+    "entity_table": "entities",  # (name or number) -> Table: one part decoded
+    "entity_bytes": "entities",  # (name or number) -> bytes: one part as the driver collected it
+    "registers_table": "registers",  # () -> Table: register, address, value
+    "register_table": "registers",  # (name) -> Table of the fields of one register: field, lsb, width, value
+    "counters_table": "counters",  # () -> Table: register, address, value
+    "interrupt_causes_table": "interrupt causes",  # () -> Table as cxgb4's
+    "firmware_log_table": "firmware log",  # () -> Table as cxgb4's: seqno, timestamp, level, facility, message
+}
 
 
 class Decoder(Protocol):
     """What a driver's package offers; registered as ``driver = "package.module:Class"``.
 
     The class is called with the :class:`~vmcoredd_lab.devices.DeviceDump`; nothing of the dump is read before it is
-    asked for.
+    asked for. What is below every decoder has; what else there is depends on the device (:data:`OPTIONAL`).
     """
 
     driver: ClassVar[str]
@@ -56,8 +74,12 @@ def _from_entry_points() -> dict[str, type[Decoder]]:
 
     found: dict[str, Any] = {}
     for point in entry_points(group=GROUP):
-        if point.name not in _decoders():
+        if point.name in _decoders():
+            continue
+        try:
             found[point.name] = point.load()
+        except Exception as error:  # someone else's decoder; what it breaks is its own dumps, not the vmcore
+            warnings.warn(f"the decoder {point.name} ({point.value}) cannot be loaded: {error}", RuntimeWarning, stacklevel=2)
     return found
 
 
@@ -77,6 +99,31 @@ def sniff(head: bytes) -> type[Decoder] | None:
         if decoder.recognises(head):
             return decoder
     return None
+
+
+def leading(head: bytes) -> int:
+    """Return how many bytes stand before a dump in a bare file that begins so; 0 where no decoder knows of any.
+
+    A decoder knows where it has a class method ``leading`` of the same form.
+    """
+    for decoder in (*_decoders().values(), *_from_entry_points().values()):
+        known = getattr(decoder, "leading", None)
+        if known is not None and (size := int(known(head))):
+            return size
+    return 0
+
+
+def offered(decoder: Decoder, method: str) -> Callable[..., Any]:
+    """Return one of the methods in :data:`OPTIONAL` of a decoder.
+
+    Raises
+    ------
+    NotInFileError: the decoder does not have it.
+    """
+    found: Callable[..., Any] | None = getattr(decoder, method, None)
+    if found is None:
+        raise NotInFileError(f"the decoder of {decoder.driver} offers no {OPTIONAL[method]}")
+    return found
 
 
 def names() -> list[str]:

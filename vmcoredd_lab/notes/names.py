@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import csv
 from functools import cache
-from importlib.resources import files
+
+from vmcoredd_lab.package_data import package_text
 
 __all__ = ["type_name"]
 
 
 @cache
 def _names() -> dict[tuple[str, int], str]:
-    text = files("vmcoredd_lab.notes").joinpath("data/note_types.csv").read_text("ascii")
+    text = package_text("vmcoredd_lab.notes", "data", "note_types.csv")
     return {(r["owner"], int(r["type"], 16)): r["name"] for r in csv.DictReader(text.splitlines())}
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from vmcoredd_lab.containers.elf_structs import NHDR
 from vmcoredd_lab.model import NT_VMCOREDD, Note
+from vmcoredd_lab.notes.header import NHDR
 from vmcoredd_lab.notes.vmcoredd import DUMP_NAME_SIZE
 from vmcoredd_lab.problems import Problems
 from vmcoredd_lab.source import ByteSource

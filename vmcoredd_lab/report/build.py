@@ -19,6 +19,7 @@ from vmcoredd_lab.text import escape, plural
 __all__ = ["build"]
 
 SEGMENT_ROWS = 400
+ENTITY_COLUMNS = ("number", "name", "status", "sys_err", "sys_warn", "offset", "stored_size", "size", "summary")
 GRAVE = ("EMERG", "CRIT", "ERR")
 NOT_ON_THIS_CHIP = (-24, -28)  # CUDBG_STATUS_ENTITY_NOT_FOUND, CUDBG_STATUS_NOT_IMPLEMENTED
 
@@ -63,17 +64,16 @@ def _adapter(dump: DeviceDump, index: int) -> Adapter | None:
         nic = dump.decode()
     except VmcoreddLabError:
         return None  # recorded among the problems
-    if not hasattr(nic, "entities_table"):
-        return None
-    entities = nic.entities_table().records()
-    log, log_missing = _records(nic.firmware_log_table)
-    causes, causes_missing = _records(nic.interrupt_causes_table)
+    entities = _entities(nic)
+    log, log_missing = _records(nic, "firmware_log_table")
+    causes, causes_missing = _records(nic, "interrupt_causes_table")
+    identity = getattr(nic, "identity", dict)
     return Adapter(
         index=index,
         name=dump.name,
         driver=dump.driver,
         device=dump.device,
-        identity=nic.identity(),
+        identity=identity(),
         highlights=_highlights(index, nic, entities, log, causes),
         entities=entities,
         firmware_log=log,
@@ -83,7 +83,11 @@ def _adapter(dump: DeviceDump, index: int) -> Adapter | None:
     )
 
 
-def _records(table: Any) -> tuple[list[dict[str, Any]] | None, str | None]:
+def _records(nic: Any, method: str) -> tuple[list[dict[str, Any]] | None, str | None]:
+    """Return the rows of a decoder's table, or None and why; neither where the decoder has no such table."""
+    table = getattr(nic, method, None)
+    if table is None:
+        return None, None
     try:
         rows: Table = table()
     except VmcoreddLabError as error:
@@ -91,9 +95,15 @@ def _records(table: Any) -> tuple[list[dict[str, Any]] | None, str | None]:
     return rows.records(), None
 
 
+def _entities(nic: Any) -> list[dict[str, Any]] | None:
+    """Return the entities with every column that the report uses; None where the decoder knows of none."""
+    rows, _ = _records(nic, "entities_table")
+    return None if rows is None else [dict.fromkeys(ENTITY_COLUMNS) | row for row in rows]
+
+
 def _highlights(index: int, nic: Any, entities: Any, log: Any, causes: Any) -> list[Highlight]:
     found = []
-    state = nic.firmware_state
+    state = getattr(nic, "firmware_state", None)
     if state is not None and state.bad:
         text = f"firmware {state.text}" if state.text.startswith("error") else state.text
         text = f"{text[0].upper()}{text[1:]} (PCIE_FW {state.register:#010x})"
@@ -112,12 +122,21 @@ def _highlights(index: int, nic: Any, entities: Any, log: Any, causes: Any) -> l
         if fatal:
             text += f", among them {plural(len(fatal), 'bit')} on which the driver stops the adapter"
         found.append(Highlight("error" if fatal else "warning", text, f"causes-{index}"))
-    failed = [e for e in entities if e["status"] and (e["sys_err"] or e["status"]) not in NOT_ON_THIS_CHIP]
+    failed = [e for e in entities or [] if e["status"] and (e["sys_err"] or e["status"]) not in NOT_ON_THIS_CHIP]
     if failed:
         names = ", ".join(e["name"] for e in failed[:4]) + (", ..." if len(failed) > 4 else "")
         found.append(Highlight("warning", f"{plural(len(failed), 'entity', 'entities')} could not be collected: {names}",
                                f"entities-{index}"))  # fmt: skip
-    if not found:
-        found.append(Highlight("info", "Nothing stands out in the firmware state, its log and the interrupt causes",
-                               f"adapter-{index}"))  # fmt: skip
+    looked_at = _looked_at(nic)
+    if not found and looked_at:
+        found.append(Highlight("info", f"Nothing stands out in {looked_at}", f"adapter-{index}"))
     return found
+
+
+def _looked_at(nic: Any) -> str:
+    """Say what of a decoder was looked at; empty where it offers none of it."""
+    sources = {
+        "firmware_state": "the firmware state", "firmware_log_table": "its log", "interrupt_causes_table": "the interrupt causes",
+    }  # fmt: skip
+    parts = [text for name, text in sources.items() if hasattr(nic, name)]
+    return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))

@@ -23,7 +23,10 @@ class Highlight:
 
 @dataclass(frozen=True)
 class Adapter:
-    """One device: identity, and the tables a decoder gives; None where a table could not be had, with the reason."""
+    """One device: identity, and the tables a decoder gives.
+
+    A table is None where it could not be had; then the reason is given, unless devices of the kind have no such table.
+    """
 
     index: int
     name: str
@@ -31,7 +34,7 @@ class Adapter:
     device: str | None
     identity: dict[str, str]
     highlights: list[Highlight]
-    entities: Records
+    entities: Records | None
     firmware_log: Records | None
     firmware_log_missing: str | None
     interrupt_causes: Records | None

@@ -67,7 +67,7 @@ def _view(adapter: Adapter) -> dict[str, Any]:
         for _, group in groupby(adapter.interrupt_causes or [], key=lambda c: (c["register"], c["address"]))
         if (rows := list(group))
     ]
-    failed = sum(1 for e in adapter.entities if e["status"])
+    failed = sum(1 for e in adapter.entities or [] if e["status"])
     return {
         "adapter": adapter,
         "causes": causes,

@@ -9,15 +9,26 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from vmcoredd_lab.devices.cxgb4 import dev_log, framing, interrupts, reg_dump, vpd_data
+from vmcoredd_lab.devices.cxgb4 import (
+    dev_log,
+    dev_log_ring,
+    framing,
+    indirect_views,
+    interrupts,
+    reg_dump,
+    sixpack,
+    tcb,
+)
 from vmcoredd_lab.devices.cxgb4.container import (
+    EXT_ENTITY,
     CudbgContainer,
     EntityHeader,
     header_byteorder,
     signature_byteorder,
 )
-from vmcoredd_lab.devices.cxgb4.entities import decoder
-from vmcoredd_lab.devices.cxgb4.entity_frames import EntityFrames, NewerLayoutError
+from vmcoredd_lab.devices.cxgb4.declared import declared
+from vmcoredd_lab.devices.cxgb4.entities import decoder, vpd_data
+from vmcoredd_lab.devices.cxgb4.entity_frames import EntityFrames, NewerLayoutError, mark_damaged
 from vmcoredd_lab.devices.cxgb4.entity_names import (
     describe_status,
     entity_description,
@@ -27,10 +38,12 @@ from vmcoredd_lab.devices.cxgb4.entity_names import (
 )
 from vmcoredd_lab.devices.cxgb4.firmware import PCIE_FW, FirmwareState, firmware_state
 from vmcoredd_lab.devices.cxgb4.framing import Decoded
+from vmcoredd_lab.devices.cxgb4.memory_map import MemoryMap
 from vmcoredd_lab.devices.cxgb4.register_table import register_table
 from vmcoredd_lab.errors import NotInFileError, VmcoreddLabError
 from vmcoredd_lab.problems import Problems
 from vmcoredd_lab.source import Buffer
+from vmcoredd_lab.structs import BYTE_ORDERS
 from vmcoredd_lab.tables import Column, Schema, Table
 from vmcoredd_lab.text import escape, human_size, plural
 
@@ -71,6 +84,7 @@ REG_DUMP, DEV_LOG, VPD_DATA = 1, 2, 58
 MEMORIES = (18, 19, 20, 21, 68)  # EDC0, EDC1, MC0, MC1, HMA
 # What an entity can hold: the driver's staging buffer is 4 MiB, QDESC has 32 MiB; memories are as large as a card's memory.
 ENTITY_LIMIT, MEMORY_LIMIT = 64 << 20, 4 << 30
+FLASH_SIGNATURE = 0x4355464C  # CUDBG_FL_SIGNATURE of Chelsio's cudbg library, "CUFL"
 OVERLAP = 4  # times the dump's size: enough for a few headers that lie
 REG_DUMP_SIZE = {"T4": 160 << 10, "T5": 332 << 10, "T6": 332 << 10}  # T4_REGMAP_SIZE, T5_REGMAP_SIZE in cxgb4.h
 
@@ -84,10 +98,10 @@ class Cxgb4:
 
     driver: ClassVar[str] = "cxgb4"
 
-    def __init__(self, dump: DeviceDump) -> None:
+    def __init__(self, dump: DeviceDump, container: CudbgContainer | None = None) -> None:
         self.dump = dump
         self._where = "dump" if dump.bare else f"dump:{dump.name}"
-        self.container = CudbgContainer(dump.data, self._where)
+        self.container = container or CudbgContainer(dump.data, self._where)
         self.problems: Problems = self.container.problems
 
     # -- what the registry asks ---------------------------------------------------------------------------------------
@@ -101,6 +115,15 @@ class Cxgb4:
     def recognises_damaged(cls, head: bytes) -> bool:
         """Return True where all but the signature looks like a cudbg header."""
         return header_byteorder(head) is not None
+
+    @classmethod
+    def leading(cls, head: bytes) -> int:
+        """Return the length of a struct cudbg_flash_hdr that leads, as dumps read back from the adapter's flash have it."""
+        for order in BYTE_ORDERS:
+            if int.from_bytes(head[:4], order) == FLASH_SIGNATURE:
+                size = int.from_bytes(head[24:28], order)
+                return size if 64 <= size <= 4096 else declared("cudbg_flash_hdr", "unified_wire").size()
+        return 0
 
     @classmethod
     def payload_size(cls, data: Buffer) -> int | None:
@@ -142,13 +165,9 @@ class Cxgb4:
         Inflates the first piece of REG_DUMP only.
         """
         entity = self.container.entities.get(REG_DUMP)
-        if entity is None or not entity.available or self._fastlz(entity):
+        if entity is None or not entity.available:
             return None
-        beginning: bytes | memoryview = self._stored(entity)
-        if self._zlib:
-            first = next(self._pieces(entity, Problems()), None)
-            beginning = first.data if first else b""
-        word = bytes(beginning[PCIE_FW : PCIE_FW + 4])
+        word = bytes(self._beginning(entity)[PCIE_FW : PCIE_FW + 4])
         return firmware_state(int.from_bytes(word, self.container.byteorder)) if len(word) == 4 else None
 
     def identity(self) -> dict[str, str]:
@@ -156,23 +175,43 @@ class Cxgb4:
         known = {"chip": f"{self.chip} revision {self.revision}"}
         vpd = self._vpd()
         if vpd:
-            version = ".".join(str(vpd[f"fw_{part}"]) for part in ("major", "minor", "micro", "build"))
             known |= {"product": vpd["mn"], "serial number": vpd["sn"], "part number": vpd["bn"]}
-            known |= {"MAC address": _mac(vpd["na"]), "firmware": "" if version == "0.0.0.0" else version}  # noqa: S104
+            known |= {"MAC address": _mac(vpd["na"]), "firmware": vpd_data.firmware_version(vpd)}
         if self.firmware_state:
             known["firmware state"] = f"{self.firmware_state.text} (PCIE_FW {self.firmware_state.register:#010x})"
+        if self.flash_header:
+            known["written to flash"] = self.flash_header["written"]
         size = self.container.payload_size
         known["device dump"] = f"cudbg {self.version}, compression {self.compression}" + (
             f", {human_size(size)}" if size else ""
         )
         return {k: v for k, v in known.items() if v}
 
+    @cached_property
+    def flash_header(self) -> dict[str, Any] | None:
+        """The members of the struct cudbg_flash_hdr before the dump, ``written`` the timestamp as text (UTC); None elsewhere."""
+        struct = declared("cudbg_flash_hdr", "unified_wire")
+        if len(self.dump.leading) < struct.size():
+            return None
+        record = struct.read(self.dump.leading, byteorder=self.container.byteorder)
+        known: dict[str, Any] = {m.name: int(record[m.name]) for m in struct.members if not m.shape}
+        moment = np.datetime64(min(known["timestamp"], 1 << 40), "s")
+        return known | {"written": f"{str(moment).replace('T', ' ')} UTC"}
+
+    @cached_property
+    def appended(self) -> Cxgb4 | None:
+        """The entities that a second collection appended to the dump (entity 63), as an adapter; None where there are none.
+
+        Those that the dump itself does not hold are among its own entities as well.
+        """
+        container = self.container.appended()
+        return None if container is None else Cxgb4(self.dump, container)
+
     def _vpd(self) -> dict[str, Any]:
         entity = self.container.entities.get(VPD_DATA)
-        if entity is None or not entity.available or entity.status or self._fastlz(entity):
+        if entity is None or not entity.available or entity.status:
             return {}
-        rows = vpd_data.vpd_data(self._decoded(entity), self.container.byteorder).records()
-        return rows[0] if rows else {}
+        return vpd_data.record(self._decoded(entity), self._frames.context())
 
     def summary(self) -> str:
         """Return one line: chip, what was collected, state of the firmware."""
@@ -195,15 +234,30 @@ class Cxgb4:
         return self.container.compression == "zlib"
 
     def _fastlz(self, entity: EntityHeader) -> bool:
-        return self.container.unified_wire or framing.is_sixpack(self._stored(entity))
+        if entity.number == EXT_ENTITY:
+            return False  # headers and entities, each compressed by itself
+        return self.container.unified_wire or sixpack.is_sixpack(self._stored(entity))
+
+    def _compressed(self, entity: EntityHeader) -> bool:
+        return (self._zlib and entity.number != EXT_ENTITY) or self._fastlz(entity)
 
     def _pieces(self, entity: EntityHeader, problems: Problems) -> Iterator[framing.Piece]:
-        """Inflate a zlib entity piece by piece."""
-        return framing.pieces(
-            self.dump.data.view(entity.offset, entity.stored_size), self.container.byteorder, pad=entity.num_pad,
-            cut=entity.cut, limit=_limit(entity), problems=problems, where=f"{self._where}, entity {entity.name}",
-            offset=entity.offset,
-        )  # fmt: skip
+        """Inflate a compressed entity piece by piece."""
+        stored = self.dump.data.view(entity.offset, entity.stored_size)
+        place: Any = {
+            "pad": entity.num_pad, "cut": entity.cut, "limit": _limit(entity), "problems": problems,
+            "where": f"{self._where}, entity {entity.name}", "offset": entity.offset,
+        }  # fmt: skip
+        if self._fastlz(entity):
+            return sixpack.pieces(stored, **place)
+        return framing.pieces(stored, self.container.byteorder, **place)
+
+    def _beginning(self, entity: EntityHeader) -> bytes | memoryview:
+        """Return an entity's decoded bytes, of a compressed one those of its first piece only."""
+        if not self._compressed(entity):
+            return self._stored(entity)
+        first = next(self._pieces(entity, Problems()), None)
+        return first.data if first else b""
 
     def _find(self, name: str | int) -> EntityHeader:
         number = entity_number(name)
@@ -221,7 +275,7 @@ class Cxgb4:
                 path=self.dump.source.name, hint="the entities command lists what is there",
             )  # fmt: skip
         if not entity.available:
-            why = describe_status(entity.status, entity.sys_err, entity.sys_warn)
+            why = self._describe(entity)
             if not why:
                 why = "the file ends before it" if entity.stored_size else "it is empty"
             raise NotInFileError(
@@ -229,6 +283,9 @@ class Cxgb4:
                 offset=self.dump.offset + entity.slot_offset,
             )  # fmt: skip
         return entity
+
+    def _describe(self, entity: EntityHeader) -> str:
+        return describe_status(entity.status, entity.sys_err, entity.sys_warn, unified_wire=self.container.unified_wire)
 
     def find(self, name: str | int) -> int:
         """Return the number of an entity that holds data.
@@ -253,13 +310,7 @@ class Cxgb4:
         known: Decoded | None = self._cache.get(entity.number)
         if known is not None:
             return known
-        if self._fastlz(entity):
-            raise NotInFileError(
-                f"entity {entity.name} is compressed with FastLZ, which cannot be inflated yet",
-                path=self.dump.source.name, offset=self.dump.offset + entity.offset,
-                hint="its stored bytes are shown by hexdump --offset",
-            )  # fmt: skip
-        if self._zlib:
+        if self._compressed(entity):
             decoded = framing.join(self._pieces(entity, self.problems))
         else:
             decoded = Decoded(self._stored(entity))
@@ -283,7 +334,7 @@ class Cxgb4:
         """Return :data:`ENTITIES`; sizes come from the chunk headers, nothing is inflated."""
         rows = []
         for e in sorted(self.container.entities.values(), key=lambda e: e.number):
-            text = describe_status(e.status, e.sys_err, e.sys_warn)
+            text = self._describe(e)
             described = entity_description(e.number)
             summary = f"{described}: {text}" if text else described
             rows.append(
@@ -316,8 +367,10 @@ class Cxgb4:
             return 0
         if entity.number not in self._affordable:
             return None
-        if self._zlib or self._fastlz(entity):
+        if self._compressed(entity):
             stored = self.dump.data.view(entity.offset, entity.stored_size)
+            if self._fastlz(entity):
+                return sixpack.decoded_size(stored, _limit(entity))
             return framing.decoded_size(stored, self.container.byteorder, _limit(entity))
         return entity.stored_size - entity.num_pad if not entity.cut else None
 
@@ -333,21 +386,19 @@ class Cxgb4:
             return self.registers_table()
         if number == DEV_LOG:
             return self.firmware_log_table()
-        if number == VPD_DATA and not self.container.unified_wire:
-            return vpd_data.vpd_data(self.decoded(number), self.container.byteorder)
         if decoder(entity_name(number)) is None:
             return _bytes_table(self.decoded(number).data)
         try:
             return self._frames.table(number)
         except NewerLayoutError as error:
-            self.problems.warning(
-                f"{self._where}, entity {entity_name(number)}",
-                error.message,
-                offset=0,
-                expected=error.expected,
-                got=error.got,
-            )
+            self._newer_layout(number, error)
             return _bytes_table(self.decoded(number).data)
+
+    def _newer_layout(self, number: int, error: NewerLayoutError) -> None:
+        entity = self.container.entities[number]
+        self.problems.warning(
+            f"{self._where}, entity {entity.name}", error.message, offset=entity.offset, expected=error.expected, got=error.got
+        )  # fmt: skip
 
     @cached_property
     def _frames(self) -> EntityFrames:
@@ -372,6 +423,44 @@ class Cxgb4:
         """
         return _frame(self.entity_table(name))
 
+    def contexts_table(self, kind: str) -> Table:
+        """Return the SGE contexts of one type as a table, a column for each field."""
+        from vmcoredd_lab.devices.cxgb4.entities import dump_context
+
+        _, _, parts = self._frames.parts("dump_context")
+        table = dump_context.contexts_table(parts, self._frames.context(), kind)
+        return mark_damaged(table, self.decoded("dump_context").damaged)
+
+    def contexts(self, kind: str) -> pd.DataFrame:
+        """Return the SGE contexts of one type: ``egress``, ``ingress``, ``freelist`` or ``congestion``; a column for each field.
+
+        Raises
+        ------
+        ValueError: there is no such type.
+        NotInFileError: as :meth:`entity`.
+        """
+        return _frame(self.contexts_table(kind))
+
+    def descriptors(self, qid: int, qtype: int | str | None = None) -> pd.DataFrame:
+        """Return a queue's descriptors, in ring order: words in big-endian order (``flit0``, ...) and what they say.
+
+        An egress and an ingress queue can have the same id: then both, unless ``qtype`` (a number or name as in the
+        entity ``qdesc``) tells which.
+
+        Raises
+        ------
+        NotInFileError: the dump has no such queue; or as :meth:`entity`.
+        """
+        from vmcoredd_lab.devices.cxgb4.entities import qdesc
+
+        _, _, parts = self._frames.parts("qdesc")
+        table = qdesc.descriptors_table(parts, self._frames.context(), qid, qtype)
+        if table is None:
+            raise NotInFileError(
+                f"no queue {qid} was collected", path=self.dump.source.name, hint="entity qdesc lists them"
+            )
+        return _frame(table)
+
     # -- registers ----------------------------------------------------------------------------------------------------
 
     @property
@@ -395,12 +484,32 @@ class Cxgb4:
         return self._reg_dump.registers()
 
     def register_table(self, name: str) -> Table:
-        """Return one register's fields as a table (:data:`~vmcoredd_lab.devices.cxgb4.reg_dump.FIELDS`)."""
-        return self._reg_dump.register(name)
+        """Return one register's fields as a table (:data:`~vmcoredd_lab.devices.cxgb4.reg_dump.FIELDS`).
+
+        Of a register that REG_DUMP does not hold but an indirect entity does:
+        :data:`~vmcoredd_lab.devices.cxgb4.indirect_views.INDIRECT_FIELDS`.
+        """
+        try:
+            return self._reg_dump.register(name)
+        except NotInFileError as error:
+            found = indirect_views.indirect_fields(self, name)
+            if found is None:
+                close = indirect_views.close_names(self.chip, name)
+                error.hint = f"did you mean {' or '.join(close)}?" if close else error.hint
+                raise
+            return found
 
     def counters_table(self) -> Table:
         """Return the 64-bit counters as a table (:data:`~vmcoredd_lab.devices.cxgb4.reg_dump.COUNTERS`)."""
         return self._reg_dump.counters()
+
+    def tp_mib_counters_table(self) -> Table:
+        """Return TP's counters as a table (:data:`~vmcoredd_lab.devices.cxgb4.indirect_views.TP_MIB`)."""
+        return indirect_views.tp_mib_counters(self)
+
+    def queue_base_map_table(self) -> Table:
+        """Return the queue base map as a table (:data:`~vmcoredd_lab.devices.cxgb4.indirect_views.QUEUE_BASE_MAP`)."""
+        return indirect_views.queue_base_map(self)
 
     def interrupt_causes_table(self) -> Table:
         """Return what the interrupt-cause registers say (:data:`~vmcoredd_lab.devices.cxgb4.interrupts.INTERRUPTS`)."""
@@ -415,6 +524,16 @@ class Cxgb4:
     def counters(self) -> pd.DataFrame:
         """_L/_H pairs joined to 64 bits: register, instance, scope, address, value."""
         return _frame(self.counters_table())
+
+    @property
+    def tp_mib_counters(self) -> pd.DataFrame:
+        """TP's counters, _HI/_LO pairs joined to 64 bits: register, channel, address, bits, value."""
+        return _frame(self.tp_mib_counters_table())
+
+    @property
+    def queue_base_map(self) -> pd.DataFrame:
+        """Where the queues of each PCI function begin; no rows where the driver did not read it."""
+        return _frame(self.queue_base_map_table())
 
     def register(self, name: str) -> pd.DataFrame:
         """Return the fields of one register, of each instance: address, instance, field, lsb, width, value.
@@ -434,7 +553,19 @@ class Cxgb4:
 
     @cached_property
     def _firmware_log(self) -> Table:
-        return dev_log.firmware_log(self.decoded(DEV_LOG), self.problems, f"{self._where}, entity dev_log")
+        try:
+            decoded = self.decoded(DEV_LOG)
+        except NotInFileError as missing:
+            return self._firmware_log_in_memory(missing)
+        return dev_log.firmware_log(decoded, self.problems, f"{self._where}, entity dev_log")
+
+    def _firmware_log_in_memory(self, missing: NotInFileError) -> Table:
+        """Return the log from the image of the memory that the firmware keeps it in; where it is not there, raise ``missing``."""
+        try:
+            return dev_log_ring.firmware_log_in_memory(self.register_dump, self.memory, self.problems, self._where)
+        except NotInFileError as error:
+            missing.hint = f"nor is it in the image of a memory: {error.message}"
+            raise missing from None
 
     def firmware_log_table(self) -> Table:
         """Return the firmware log as a table (:data:`~vmcoredd_lab.devices.cxgb4.dev_log.FIRMWARE_LOG`)."""
@@ -442,8 +573,41 @@ class Cxgb4:
 
     @property
     def firmware_log(self) -> pd.DataFrame:
-        """Firmware log entries, oldest first: seqno, timestamp, level, facility, message, offset."""
+        """Firmware log entries, oldest first: seqno, timestamp, level, facility, message, offset.
+
+        Where entity dev_log is not in the dump, from the image of the memory that holds it; ``attrs["note"]`` then says so.
+        """
         return _frame(self.firmware_log_table())
+
+    # -- memory -------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def memory(self) -> MemoryMap:
+        """The adapter's memory by address: ``memory.resolve(address)``, ``memory.read(address, size)``."""
+        return MemoryMap(self, self._frames)
+
+    def memory_map_table(self) -> Table:
+        """Return memories and regions as a table (:data:`~vmcoredd_lab.devices.cxgb4.memory_map.MEMORY_MAP`)."""
+        return self.memory.table()
+
+    @property
+    def memory_map(self) -> pd.DataFrame:
+        """Memories and regions: kind, name, memory, entity, offset, base, limit, size, collected."""
+        return _frame(self.memory_map_table())
+
+    def tcbs_table(self) -> Table:
+        """Return the TCBs as a table (:func:`~vmcoredd_lab.devices.cxgb4.tcb.tcbs`)."""
+        return tcb.tcbs(self.memory)
+
+    @property
+    def tcbs(self) -> pd.DataFrame:
+        """Connections and filters as the adapter holds them: tid, address, state, and the fields of t4_tcb.h.
+
+        Raises
+        ------
+        NotInFileError: MEMINFO does not say where they are, or the memory they are in was not collected.
+        """
+        return _frame(self.tcbs_table())
 
     # -- checking -----------------------------------------------------------------------------------------------------
 
@@ -459,15 +623,17 @@ class Cxgb4:
                 )  # fmt: skip
                 continue
             self._check_padding(entity)
-            if self._fastlz(entity):
-                self._check_sixpack(entity)
-            elif entity.number == REG_DUMP:
+            if entity.number == REG_DUMP:
                 self._check_reg_dump(entity, self._decoded(entity))
             elif entity.number == DEV_LOG:
                 self.firmware_log_table()
-            elif self._zlib:
+            elif self._compressed(entity):
                 for _ in self._pieces(entity, self.problems):
                     pass
+            try:
+                self._frames.check_version(entity.number, self._beginning(entity))
+            except NewerLayoutError as error:
+                self._newer_layout(entity.number, error)
 
     def _check_padding(self, entity: EntityHeader) -> None:
         end = entity.offset + entity.stored_size
@@ -476,14 +642,6 @@ class Cxgb4:
             self.problems.error(
                 f"{self._where}, entity {entity.name}", "the padding behind the entity is not zero: num_pad or the size is wrong",
                 offset=end - entity.num_pad, expected=plural(entity.num_pad, "zero byte"), got=padding.hex(" "),
-            )  # fmt: skip
-
-    def _check_sixpack(self, entity: EntityHeader) -> None:
-        stored = self._stored(entity)
-        if not framing.is_sixpack(stored):
-            self.problems.error(
-                f"{self._where}, entity {entity.name}", "the entity does not begin as FastLZ does", offset=entity.offset,
-                expected=framing.SIXPACK_MAGIC.hex(" "), got=bytes(stored[:8]).hex(" "),
             )  # fmt: skip
 
     def _check_reg_dump(self, entity: EntityHeader, decoded: Decoded) -> None:

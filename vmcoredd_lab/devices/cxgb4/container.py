@@ -5,6 +5,7 @@ Formats: struct cudbg_hdr and struct cudbg_entity_hdr, drivers/net/ethernet/chel
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -31,6 +32,9 @@ UNIFIED_WIRE = (1, 9)
 # Linux 4.18 on, its releases before FLASH, its first ones, the Unified Wire of 2016
 KNOWN_MAX_ENTITIES = (72, 71, 70, 67)
 MAX_ERRNO = 4095
+T7 = 7  # collected by drivers newer than mainline's 6.1
+EXT_ENTITY = 63  # what the Unified Wire's library appended to a dump that was there
+EXT_DATA_VALID = 1  # bit 0 of an appended entity's flag
 LARGEST_MAX_ENTITIES = 256  # far more than there are entities; a table of 65,535 would hold payload
 
 
@@ -140,7 +144,12 @@ class CudbgContainer:
         return any(framing.looks_like_piece(self.data.view(e.offset, 512), self.byteorder) for e in stored[:8])
 
     def _check_chip(self) -> None:
-        if self.chip_version not in (4, 5, 6):
+        if self.chip_version == T7:
+            self.problems.warning(
+                self.where, "the chip is a T7: there is no register table for it, and not all of its entities are known",
+                offset=22, expected="T4, T5 or T6", got=f"chip_ver {int(self.header['chip_ver']):#04x}",
+            )  # fmt: skip
+        elif self.chip_version not in (4, 5, 6):
             self.problems.error(
                 self.where, "the chip is not known; its registers cannot be named", offset=22,
                 expected="4, 5 or 6 in the high nibble", got=f"{int(self.header['chip_ver']):#04x}",
@@ -188,12 +197,53 @@ class CudbgContainer:
             header = ENTITY_HDR.read(table, slot * size, byteorder=self.byteorder)
             if int(header["entity_type"]):
                 entities[slot + 1] = self._entity(slot + 1, self.header_length + slot * size, header)
+        for appended in self._chain(entities.get(EXT_ENTITY)):
+            known = entities.get(appended.number)
+            if known is None or not known.stored_size:
+                entities[appended.number] = appended
         if held < slots:
             self.problems.error(
                 self.where, f"the dump is cut inside its entity headers: {held} of {plural(slots, 'slot')} are there",
                 offset=len(self.data), expected=f"{self.table_end:,} bytes", got=f"{len(self.data):,} bytes",
             )  # fmt: skip
         return entities
+
+    def _chain(self, head: EntityHeader | None) -> list[EntityHeader]:
+        """Return the entities that the Unified Wire's library appended: headers each followed by its bytes.
+
+        Offsets count from the beginning of the chain; next_ext_offset is where the next header is.
+        """
+        found: list[EntityHeader] = []
+        at, size = 0, ENTITY_HDR.size()
+        while head is not None and at + size <= head.available and len(found) < LARGEST_MAX_ENTITIES:
+            place = head.offset + at
+            header = ENTITY_HDR.read(self.data.view(place, size), byteorder=self.byteorder).copy()
+            number, following = int(header["entity_type"]), at + size + int(header["size"])
+            if not int(header["flag"]) & EXT_DATA_VALID or not 0 < number <= LARGEST_MAX_ENTITIES:
+                break
+            header["start_offset"] = min(head.offset + int(header["start_offset"]), 0xFFFFFFFF)
+            found.append(self._entity(number, place, header))
+            if int(header["next_ext_offset"]) != following:
+                self.problems.error(
+                    f"{self.where}, entity {head.name}", "next_ext_offset of an appended entity is not where it ends; its size "
+                    "is believed", offset=place + 28, expected=f"{following:,}", got=f"{int(header['next_ext_offset']):,}",
+                )  # fmt: skip
+            at = following
+        if head is not None and not head.cut and at != head.stored_size - head.num_pad:
+            self.problems.error(
+                f"{self.where}, entity {head.name}", "the chain of appended entities does not end where the entity does",
+                offset=head.offset + at, expected=f"{head.stored_size - head.num_pad:,} bytes", got=f"{at:,}",
+            )  # fmt: skip
+        return found
+
+    def appended(self) -> CudbgContainer | None:
+        """Return the same dump with the appended entities (entity 63) only; None where there are none."""
+        chain = self._chain(self.entities.get(EXT_ENTITY))
+        if not chain:
+            return None
+        other = copy(self)
+        other.entities = {entity.number: entity for entity in chain}
+        return other
 
     @cached_property
     def slots(self) -> int:
@@ -234,11 +284,11 @@ class CudbgContainer:
                                 expected="0 to 3", got=str(pad))  # fmt: skip
             pad = 0
         available = max(0, min(size, len(self.data) - offset))
-        if size and not self.table_end <= offset <= offset + size <= self.data.declared_size:
+        end = max(self.data.declared_size, self.data_len)  # of a bare file that is cut, data_len
+        if size and not self.table_end <= offset <= offset + size <= end:
             self.problems.error(
                 where, "the entity does not lie between the entity headers and the end of the dump; what is inside is used",
-                offset=slot_offset + 4, expected=f"within {self.table_end:,} to {self.data.declared_size:,}",
-                got=f"{offset:,} + {size:,}",
+                offset=slot_offset + 4, expected=f"within {self.table_end:,} to {end:,}", got=f"{offset:,} + {size:,}",
             )  # fmt: skip
         elif available < size:
             self.problems.error(
@@ -258,11 +308,17 @@ class CudbgContainer:
 
     @property
     def payload_size(self) -> int | None:
-        """data_len where the entity headers bear it out, else None."""
-        if len(self.data) < self.table_end or self.data_len > self.data.declared_size:
+        """data_len where the entity headers bear it out, with what was appended; else None."""
+        whole = self._whole()
+        if len(self.data) < self.table_end or whole > self.data.declared_size:
             return None
         used = self._used()
-        return self.data_len if (used <= self.data_len if self.unified_wire else used == self.data_len) else None
+        return whole if (used <= whole if self.unified_wire else used == whole) else None
+
+    def _whole(self) -> int:
+        """Return data_len, and where a chain of appended entities follows, its bytes too: data_len leaves them out."""
+        chain = self.entities.get(EXT_ENTITY)
+        return self.data_len + (chain.stored_size if chain and chain.offset == self.data_len else 0)
 
     def _used(self) -> int:
         """Where the last entity ends; the driver advances data_len with each entity that it keeps."""
@@ -271,7 +327,7 @@ class CudbgContainer:
     def _check_data_len(self) -> None:
         if self.data_len > self.data.declared_size:
             self.problems.error(
-                self.where, "data_len is longer than the dump", offset=12,
+                self.where, "the dump is shorter than data_len says: it is cut, or data_len is wrong", offset=12,
                 expected=f"at most {self.data.declared_size:,}", got=f"{self.data_len:,}",
             )  # fmt: skip
         elif len(self.data) >= self.table_end and self.payload_size is None:

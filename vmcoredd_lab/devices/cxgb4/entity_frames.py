@@ -58,27 +58,44 @@ class EntityFrames:
         NotInFileError: the entity is not there, has no decoder, or (NewerLayoutError) is of a newer layout.
         """
         number, decoded = self._adapter.find(name), self._adapter.decoded(name)
-        one = decoder(entity_name(number))
+        ver_hdr = self._ver_hdr(decoded.data)
+        one = decoder(entity_name(number), ver_hdr)
         if one is None:
             raise NotInFileError(
                 f"no decoder for entity {entity_name(number)} yet", path=self._adapter.dump.source.name
             )
         context = self.context()
-        self._check_version(one, decoded.data, number)
+        self._check_version(one, ver_hdr, number)
         layout = one.layout(context, decoded.data)
         return one, layout, layout.split(decoded.data, context.byteorder)
 
-    def _check_version(self, one: EntityDecoder, data: bytes | memoryview, number: int) -> None:
+    def _ver_hdr(self, data: bytes | memoryview) -> tuple[int, int] | None:
+        """Return revision and size of the struct cudbg_ver_hdr that leads; None where none does."""
         order = self._adapter.container.byteorder
         if len(data) < 8 or int.from_bytes(data[:4], order) != VERSION_SIGNATURE:
+            return None
+        return int.from_bytes(data[4:6], order), int.from_bytes(data[6:8], order)
+
+    def check_version(self, number: int, data: bytes | memoryview) -> None:
+        """Look at the version header that leads an entity's bytes, of which the first are enough.
+
+        Raises
+        ------
+        NewerLayoutError: the decoder of the entity does not know it.
+        """
+        ver_hdr = self._ver_hdr(data)
+        one = decoder(entity_name(number), ver_hdr) if ver_hdr else None
+        if one is not None:
+            self._check_version(one, ver_hdr, number)
+
+    def _check_version(self, one: EntityDecoder, ver_hdr: tuple[int, int] | None, number: int) -> None:
+        if ver_hdr is None or one.knows(*ver_hdr):
             return
-        revision = int.from_bytes(data[4:6], order)
-        if revision in one.versions:
-            return
+        revision, size = ver_hdr
         known = " or ".join(str(v) for v in one.versions) or "no version header"
         raise NewerLayoutError(
             f"entity {entity_name(number)} is of a newer layout than this release knows", path=self._adapter.dump.source.name,
-            expected=f"revision {known}", got=f"revision {revision}", hint="its bytes are shown as they are",
+            expected=f"revision {known}", got=f"revision {revision} of {size} bytes", hint="its bytes are shown as they are",
         )  # fmt: skip
 
     def table(self, name: str | int) -> Table:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-__all__ = ["describe_status", "entity_description", "entity_name", "entity_number", "entity_numbers"]
+__all__ = ["describe_status", "entity_description", "entity_name", "entity_number", "entity_numbers", "status_meaning"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,8 @@ def _entities() -> dict[int, _Entity]:
 
 
 @cache
-def _status_codes() -> dict[int, tuple[str, str]]:
-    return {int(r["code"]): (r["name"], r["meaning"]) for r in read_table("status_codes.csv")}
+def _status_codes() -> dict[tuple[str, int], str]:
+    return {(r["format"], int(r["code"])): r["meaning"] for r in read_table("status_codes.csv")}
 
 
 def entity_name(number: int) -> str:
@@ -61,20 +61,21 @@ def entity_description(number: int) -> str:
     return known.description if known else "an entity this version does not know"
 
 
-def describe_status(status: int, sys_err: int, sys_warn: int) -> str:
+def describe_status(status: int, sys_err: int, sys_warn: int, *, unified_wire: bool = False) -> str:
     """Return what the three codes of an entity header say; empty where all is well.
 
-    A code is ambiguous between the driver's own and errno; the driver puts -29 in hdr_flags where sys_err has the cause.
+    On Linux a code is ambiguous between the driver's own and errno; the driver puts -29 in hdr_flags where sys_err has the
+    cause. The Unified Wire's own codes are others, and in hdr_flags only.
     """
     parts = []
     code = sys_err or status
     if code:
-        parts.append(f"not collected: {_meaning(code)} ({code})")
+        parts.append(f"not collected: {status_meaning(code, unified_wire and not sys_err)} ({code})")
     if sys_warn:
-        parts.append(f"{_meaning(sys_warn)} ({sys_warn})")
+        parts.append(f"{status_meaning(sys_warn)} ({sys_warn})")
     return "; ".join(parts)
 
 
-def _meaning(code: int) -> str:
-    known = _status_codes().get(code)
-    return known[1] if known else "error"
+def status_meaning(code: int, unified_wire: bool = False) -> str:
+    """Return what a code of the Linux driver, or of the Unified Wire's library, says in a few words."""
+    return _status_codes().get(("unified_wire" if unified_wire else "linux", code), "error")

@@ -1,4 +1,4 @@
-"""How an entity's bytes are stored: as they are, in zlib pieces (cudbg_zlib.c), or as FastLZ 6pack (Unified Wire).
+"""How an entity's bytes are stored: as they are, in zlib pieces (cudbg_zlib.c), or as FastLZ 6pack (sixpack.py).
 
 Chunk headers are checked against the streams behind them: a zlib stream knows its own end, so a wrong size in a header
 costs nothing, and a damaged stream costs its own piece only.
@@ -10,18 +10,17 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from vmcoredd_lab.devices.cxgb4.structs import COMPRESS_HDR, SIXPACK_CHUNK
+from vmcoredd_lab.devices.cxgb4.structs import COMPRESS_HDR
 from vmcoredd_lab.problems import Problems
 from vmcoredd_lab.structs import ByteOrder
 
-__all__ = ["Decoded", "Piece", "decoded_size", "is_sixpack", "join", "looks_like_piece", "pieces"]
+__all__ = ["Decoded", "Piece", "decoded_size", "join", "looks_like_piece", "pieces"]
 
 COMPRESS_ID = 17
 LARGEST_PIECE = 1 << 20  # the driver cuts at 64512
 LARGEST_PADDING = 3
 MOST_DAMAGED = 256  # pieces; what is behind so many is noise, and trying it would take forever
 STEP = 16384
-SIXPACK_MAGIC = b"\x89\x36\x50\x4b\x0d\x0a\x1a\x0a"
 
 
 @dataclass
@@ -45,11 +44,6 @@ class Piece:
     data: bytes
 
 
-def is_sixpack(stored: memoryview) -> bool:
-    """Return True where the stored bytes begin as FastLZ 6pack does."""
-    return bytes(stored[:8]) == SIXPACK_MAGIC
-
-
 def looks_like_piece(stored: memoryview, byteorder: ByteOrder) -> bool:
     """Return True where the stored bytes begin with a piece's header and a zlib header behind it (RFC 1950)."""
     head = COMPRESS_HDR.size()
@@ -67,8 +61,6 @@ def decoded_size(stored: memoryview, byteorder: ByteOrder, limit: int) -> int | 
 
     ``stored`` is the entity with its padding.
     """
-    if is_sixpack(stored):
-        return _sixpack_size(stored)
     total = position = 0
     size = COMPRESS_HDR.size()
     while len(stored) - position > LARGEST_PADDING:
@@ -78,13 +70,6 @@ def decoded_size(stored: memoryview, byteorder: ByteOrder, limit: int) -> int | 
         total += piece[0]
         position += size + piece[1]
     return total if position <= len(stored) and total <= limit else None
-
-
-def _sixpack_size(stored: memoryview) -> int | None:
-    head = SIXPACK_CHUNK.size()
-    if len(stored) < 8 + head + 4 or int(SIXPACK_CHUNK.read(stored, 8)["id"]) != 1:
-        return None
-    return int.from_bytes(stored[8 + head : 12 + head], "little")
 
 
 def _header(stored: memoryview, position: int, byteorder: ByteOrder) -> tuple[int, int] | None:

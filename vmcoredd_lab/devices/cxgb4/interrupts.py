@@ -10,7 +10,7 @@ import numpy as np
 
 from vmcoredd_lab.devices.cxgb4.entity_names import read_table
 from vmcoredd_lab.devices.cxgb4.reg_dump import RegDump
-from vmcoredd_lab.devices.cxgb4.register_table import parse_fields
+from vmcoredd_lab.devices.cxgb4.register_table import Field, parse_fields
 from vmcoredd_lab.tables import Column, Schema, Table
 
 __all__ = ["INTERRUPTS", "interrupt_causes"]
@@ -60,7 +60,7 @@ def interrupt_causes(dump: RegDump) -> Table:
         instance = table.instances[at]
         scope = int(table.scopes.codes[at])
         text = dict(table.instances_of(name))[address]
-        for field in parse_fields(text):
+        for field in _fields(name, text, word):
             value = field.of(word)
             if not value:
                 continue
@@ -72,6 +72,22 @@ def interrupt_causes(dump: RegDump) -> Table:
                 fact["meaning"] if fact else None,
             ))  # fmt: skip
     return Table.from_rows(INTERRUPTS, rows)
+
+
+def _fields(name: str, text: str, word: int) -> list[Field]:
+    """Return the register's fields, and a nameless one for each run of set bits outside them: no bit is passed over."""
+    fields = parse_fields(text)
+    if not fields:
+        return [Field(name, 0, 32)]
+    rest = word
+    for field in fields:
+        rest &= ~(((1 << field.width) - 1) << field.lsb)
+    while rest:
+        lowest = (rest & -rest).bit_length() - 1
+        width = (~(rest >> lowest) & -~(rest >> lowest)).bit_length() - 1
+        fields.append(Field("(no name)", lowest, width))
+        rest &= ~(((1 << width) - 1) << lowest)
+    return sorted(fields, key=lambda f: -f.lsb)
 
 
 def _enabled(dump: RegDump, fact: dict[str, str] | None, address: int, name: str) -> bool | None:

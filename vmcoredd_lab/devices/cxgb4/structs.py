@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from vmcoredd_lab.structs import Member, Struct
 
-__all__ = ["COMPRESS_HDR", "CUDBG_HDR", "ENTITY_HDR", "FW_DEVLOG_ENTRY", "SIXPACK_CHUNK", "VPD_DATA"]
+__all__ = ["COMPRESS_HDR", "CUDBG_HDR", "ENTITY_HDR", "FW_DEVLOG_ENTRY", "SIXPACK_CHUNK"]
 
 _CXGB4 = "drivers/net/ethernet/chelsio/cxgb4/"
 
@@ -82,21 +82,4 @@ FW_DEVLOG_ENTRY = Struct(
         Member("reserved3", "u4", shape=(4,)),
     ),
     "Always big endian: the firmware's byte order.",
-)
-
-VPD_DATA = Struct(
-    "cudbg_vpd_data",
-    _CXGB4 + "cudbg_entity.h",
-    (
-        Member("sn", "S25", "serial number"),
-        Member("bn", "S17", "part number"),
-        Member("na", "S13", "MAC address, 12 hex digits"),
-        Member("mn", "S17", "product id"),
-        Member("fw_major", "u2"),
-        Member("fw_minor", "u2"),
-        Member("fw_micro", "u2"),
-        Member("fw_build", "u2"),
-        Member("scfg_vers", "u4", "serial configuration version"),
-        Member("vpd_vers", "u4", "VPD version"),
-    ),
 )

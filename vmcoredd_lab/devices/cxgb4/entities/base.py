@@ -73,6 +73,10 @@ class EntityDecoder(ABC):
     def table(self, parts: Parts, context: Context) -> Table:
         """Return the table that people read, under :attr:`schema`, with :attr:`~vmcoredd_lab.tables.Table.spans`."""
 
+    def knows(self, revision: int, size: int) -> bool:
+        """Return True where the layout is that of a payload with this cudbg_ver_hdr."""
+        return revision in self.versions
+
     def summary(self, parts: Parts, context: Context) -> str:
         """Return one line about the content."""
         return f"{len(self.table(parts, context)):,} rows"
