@@ -225,6 +225,7 @@ def test_a_note_too_short_for_a_name_is_a_problem(size: int) -> None:
     assert (dump.name, dump.size, bytes(dump.data)) == ("short-name"[:size], 0, b"")
     (problem,) = problems(core)
     assert (problem["severity"], problem["got"]) == ("error", str(size))
+    assert problem["offset"] == core.container.notes[0].header_offset + 4
     assert core.vmcoreinfo
 
 

@@ -93,10 +93,11 @@ def test_a_core_without_program_headers_says_that_nothing_is_in_it() -> None:
     assert [(p["severity"], p["where"]) for p in problems(core)] == [("error", "ELF header")]
 
 
-def test_program_headers_of_another_size_are_a_problem_and_read_all_the_same() -> None:
-    core = vl.open_vmcore(usual_elf(e_phentsize=64))
+@pytest.mark.parametrize(("bits", "size", "offset"), [(64, "56", 0x36), (32, "32", 0x2A)])
+def test_program_headers_of_another_size_are_a_problem_and_read_all_the_same(bits: int, size: str, offset: int) -> None:
+    core = vl.open_vmcore(usual_elf(bits=bits, e_phentsize=64))
     assert list(core.notes["owner"]) == USUAL
-    assert [(p["expected"], p["got"], p["offset"]) for p in problems(core)] == [("56", "64", 0x36)]
+    assert [(p["expected"], p["got"], p["offset"]) for p in problems(core)] == [(size, "64", offset)]
 
 
 # -- segments ---------------------------------------------------------------------------------------------------------
@@ -185,6 +186,7 @@ def test_program_headers_behind_the_end_of_the_file_are_left_out() -> None:
     core = vl.open_vmcore(whole[: 64 + 2 * 56 + 10])
     assert list(core.segments["type"]) == ["PT_NOTE", "PT_LOAD"]
     assert "3 program headers announced, 2 are in the file" in problems(core)[0]["message"]
+    assert (problems(core)[0]["expected"], problems(core)[0]["got"]) == ("168 bytes", "122 bytes")
 
 
 def test_a_program_header_table_that_is_nowhere_is_a_problem() -> None:

@@ -85,13 +85,14 @@ def test_a_hundred_dumps_are_a_hundred_files(lab: Lab, file: File, out: Path) ->
     }
 
 
-def test_files_are_readable_as_the_umask_allows(lab: Lab, file: File, out: Path) -> None:
-    before = os.umask(0o027)
+@pytest.mark.parametrize(("umask", "mode"), [(0o027, 0o640), (0, 0o666), (0o077, 0o600)])
+def test_files_are_readable_as_the_umask_allows(lab: Lab, file: File, out: Path, umask: int, mode: int) -> None:
+    before = os.umask(umask)
     try:
         lab("extract", file(usual_elf()), out)
     finally:
         os.umask(before)
-    assert stat.S_IMODE((out / NAMES[0]).stat().st_mode) == 0o640
+    assert stat.S_IMODE((out / NAMES[0]).stat().st_mode) == mode
 
 
 # -- with a decoder ---------------------------------------------------------------------------------------------------

@@ -78,6 +78,7 @@ def test_before_version_4_there_are_no_notes_and_a_warning(machine: dict[str, An
     assert len(core.notes) == len(core.device_dumps) == 0
     assert problems(core) == [("warning", "sub-header")]
     assert core.container.cpu_count() == 2
+    assert core.container.segment_count() == len(core.segments) == 4
 
 
 def test_version_3_has_vmcoreinfo_all_the_same(machine: dict[str, Any]) -> None:
@@ -119,9 +120,21 @@ def test_a_version_nobody_knows_is_refused(version: int) -> None:
 
 @pytest.mark.parametrize("size", [0, 1, 500, 4097, 1 << 21, 0xFFFFFFFF])
 def test_a_page_size_that_cannot_be_is_refused(machine: dict[str, Any], size: int) -> None:
-    with pytest.raises(OpenError, match="page size") as error:
+    with pytest.raises(OpenError, match="page size"):
         vl.open_vmcore(usual_kdump(header={"block_size": size}, **machine))
-    assert error.value.expected is not None
+
+
+def test_the_width_is_told_by_the_machine_where_the_numbers_allow_both() -> None:
+    ambiguous = Kdump(
+        frames="p" * 4096, bits=32, machine="i386"
+    )  # max_mapnr is where 64-bit machines have the page size
+    assert vl.open_vmcore(ambiguous.build()).container.bits == 32
+
+
+def test_an_impossible_page_size_is_told_with_its_place(machine: dict[str, Any]) -> None:
+    with pytest.raises(OpenError) as error:
+        vl.open_vmcore(usual_kdump(header={"block_size": 4097}, **{**machine, "bits": 64}))
+    assert (error.value.offset, error.value.got) == (428, "4097")
 
 
 # -- memory -----------------------------------------------------------------------------------------------------------
@@ -192,6 +205,17 @@ def test_one_part_of_a_split_dump_has_the_page_frames_of_its_range(
     assert problems(core) == [("info", "sub-header")]
 
 
+@pytest.mark.parametrize(("version", "ignored"), [(2, "start_pfn_64"), (5, "start_pfn_64"), (6, "start_pfn")])
+def test_the_range_of_a_part_is_where_its_version_has_it(machine: dict[str, Any], version: int, ignored: str) -> None:
+    lie = {ignored: 0, ignored.replace("start", "end"): 1}
+    core = vl.open_vmcore(Kdump(frames="p" * 12, split=(5, 9), version=version, header=lie, **machine).build())
+    assert ranges(core) == [("present", 5 * 512, 4 * 512)]
+
+
+def test_version_1_knows_no_parts() -> None:
+    assert ranges(vl.open_vmcore(Kdump(frames="pp", split=(1, 2), version=1).build())) == [("present", 0, 1024)]
+
+
 def test_the_descriptors_of_a_part_begin_with_its_own_first_page() -> None:
     data = Kdump(frames="pppp.pp", split=(3, 7)).build()
     segments = vl.open_vmcore(data).segments
@@ -212,8 +236,12 @@ def test_a_part_that_cannot_be_does_no_harm(split: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("length", [8, 11, 12, 400, 424, 463])
 def test_a_file_cut_in_block_0_is_refused(length: int) -> None:
-    with pytest.raises(OpenError):
+    with pytest.raises(OpenError) as error:
         vl.open_vmcore(usual_kdump()[:length])
+    assert error.value.expected is not None
+    assert error.value.hint is not None
+    if length > 11:
+        assert (error.value.offset, error.value.got) == (length, f"{length} bytes")
 
 
 @pytest.mark.parametrize("length", [464, 512, 615])
@@ -247,9 +275,11 @@ def test_notes_that_cannot_be_where_the_sub_header_says_are_a_problem(header: di
     assert core.vmcoreinfo["OSRELEASE"] == "6.1.0-test"  # its own place is in the sub-header too
 
 
-def test_notes_longer_than_the_file_are_read_as_far_as_they_go() -> None:
-    core = vl.open_vmcore(usual_kdump(header={"size_note": 1 << 63}))
+@pytest.mark.parametrize("size", [1 << 63, 4096])
+def test_notes_are_read_up_to_the_bitmaps(size: int) -> None:
+    core = vl.open_vmcore(usual_kdump(header={"size_note": size}))
     assert list(core.notes["owner"]) == USUAL
+    assert problems(core) == [("error", "sub-header")]
 
 
 @pytest.mark.parametrize("header", [{"sub_hdr_size": 0xFFFFFFFF}, {"bitmap_blocks": 0xFFFFFFFF}, {"bitmap_blocks": 0}])

@@ -193,6 +193,9 @@ def test_a_descriptor_longer_than_its_segment_is_used_as_far_as_it_goes(descsz: 
     assert core.notes_table().values("desc_size")[1] == descsz
     (problem,) = errors(core)
     assert problem["got"] == f"{descsz:,}"
+    assert problem["expected"] == "n_descsz of at most 16"
+    assert problem["offset"] == core.container.notes[1].header_offset + 4
+    assert "note 1 " in problem["message"]
     assert "longer than the segment" in problem["message"]
 
 

@@ -127,7 +127,9 @@ def extract(
     written = []
     for path, pieces in [*jobs]:
         if path.parent != directory and path.parent.is_symlink():
-            raise OutputError("a link stands in the place of a directory", path=str(path.parent), hint="remove it first")
+            raise OutputError(
+                "a link stands in the place of a directory", path=str(path.parent), hint="remove it first"
+            )
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -178,8 +178,12 @@ class KdumpContainer(Container):
                 expected=f"offset_note below {self.source.size:,}", got=f"{offset:,}",
             )  # fmt: skip
             return []
-        if offset < self._bitmaps_offset:  # notes belong to the sub-header's blocks
-            size = min(size, self._bitmaps_offset - offset)
+        if offset < self._bitmaps_offset < offset + size:  # notes belong to the sub-header's blocks
+            self.problems.error(
+                "sub-header", "the notes reach into the bitmaps; they are read up to there", offset=self.block_size,
+                expected=f"size_note of at most {self._bitmaps_offset - offset:,}", got=f"{size:,}",
+            )  # fmt: skip
+            size = self._bitmaps_offset - offset
         return number_cpus(walk_notes(self.source, offset, size, byteorder=self.byteorder, problems=self.problems))
 
     # -- bitmaps ------------------------------------------------------------------------------------------------------

@@ -79,7 +79,9 @@ def _from_entry_points() -> dict[str, type[Decoder]]:
         try:
             found[point.name] = point.load()
         except Exception as error:  # someone else's decoder; what it breaks is its own dumps, not the vmcore
-            warnings.warn(f"the decoder {point.name} ({point.value}) cannot be loaded: {error}", RuntimeWarning, stacklevel=2)
+            warnings.warn(
+                f"the decoder {point.name} ({point.value}) cannot be loaded: {error}", RuntimeWarning, stacklevel=2
+            )
     return found
 
 

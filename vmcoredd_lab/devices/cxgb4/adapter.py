@@ -38,6 +38,7 @@ from vmcoredd_lab.devices.cxgb4.entity_names import (
 )
 from vmcoredd_lab.devices.cxgb4.firmware import PCIE_FW, FirmwareState, firmware_state
 from vmcoredd_lab.devices.cxgb4.framing import Decoded
+from vmcoredd_lab.devices.cxgb4.layout import Layout, Parts
 from vmcoredd_lab.devices.cxgb4.memory_map import MemoryMap
 from vmcoredd_lab.devices.cxgb4.register_table import register_table
 from vmcoredd_lab.errors import NotInFileError, VmcoreddLabError
@@ -331,12 +332,13 @@ class Cxgb4:
         return bytes(self.decoded(name).data)
 
     def entities_table(self) -> Table:
-        """Return :data:`ENTITIES`; sizes come from the chunk headers, nothing is inflated."""
+        """Return :data:`ENTITIES`; each entity that has a decoder is inflated for its summary."""
         rows = []
         for e in sorted(self.container.entities.values(), key=lambda e: e.number):
             text = self._describe(e)
             described = entity_description(e.number)
-            summary = f"{described}: {text}" if text else described
+            content = self._content(e)
+            summary = "; ".join(filter(None, [f"{described}: {content}" if content else described, text]))
             rows.append(
                 (
                     e.number,
@@ -351,6 +353,18 @@ class Cxgb4:
                 )
             )
         return Table.from_rows(ENTITIES, rows)
+
+    def _content(self, entity: EntityHeader) -> str:
+        """Return what an entity's decoder says of its content; empty where there is none, or nothing to decode."""
+        if not entity.available or entity.number not in self._affordable:
+            return ""
+        try:
+            return self._frames.summary(entity.number)
+        except NewerLayoutError as error:
+            self._newer_layout(entity.number, error)
+            return error.message
+        except VmcoreddLabError:
+            return ""
 
     @cached_property
     def _affordable(self) -> set[int]:
@@ -403,6 +417,20 @@ class Cxgb4:
     @cached_property
     def _frames(self) -> EntityFrames:
         return EntityFrames(self)
+
+    @property
+    def encoding(self) -> dict[str, Any]:
+        """What :func:`~vmcoredd_lab.devices.cxgb4.encode_entity` must know beside the records: chip, byteorder, version."""
+        return {"chip": self.chip, "byteorder": self.container.byteorder, "version": self.container.version}
+
+    def layout(self, name: str | int) -> tuple[Layout, Parts]:
+        """Return how an entity falls into parts, and the parts: arrays of structures, views of its bytes.
+
+        Raises
+        ------
+        NotInFileError: as :meth:`records`.
+        """
+        return self._frames.parts(name)[1:]
 
     def records(self, name: str | int) -> dict[str, pd.DataFrame]:
         """Return every member of every structure of an entity, a DataFrame for each part: what :func:`encode_entity` takes.

@@ -197,7 +197,7 @@ class CudbgContainer:
             header = ENTITY_HDR.read(table, slot * size, byteorder=self.byteorder)
             if int(header["entity_type"]):
                 entities[slot + 1] = self._entity(slot + 1, self.header_length + slot * size, header)
-        for appended in self._chain(entities.get(EXT_ENTITY)):
+        for appended in self._chain(entities.get(EXT_ENTITY) if self.unified_wire else None):
             known = entities.get(appended.number)
             if known is None or not known.stored_size:
                 entities[appended.number] = appended
@@ -238,7 +238,7 @@ class CudbgContainer:
 
     def appended(self) -> CudbgContainer | None:
         """Return the same dump with the appended entities (entity 63) only; None where there are none."""
-        chain = self._chain(self.entities.get(EXT_ENTITY))
+        chain = self._chain(self.entities.get(EXT_ENTITY) if self.unified_wire else None)
         if not chain:
             return None
         other = copy(self)

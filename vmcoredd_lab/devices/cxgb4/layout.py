@@ -16,7 +16,7 @@ import numpy as np
 from vmcoredd_lab.structs import ByteOrder, Struct
 from vmcoredd_lab.tables import Column, Schema, Table
 
-__all__ = ["REST", "Layout", "Part", "Parts", "from_table", "to_table"]
+__all__ = ["REST", "Layout", "Part", "Parts", "columns_of", "from_table", "to_table"]
 
 Array = np.ndarray[Any, Any]
 Parts = dict[str, Array]
@@ -114,6 +114,11 @@ def _leaves(dtype: np.dtype[Any], prefix: str = "") -> list[tuple[str, tuple[Any
         else:
             found.append((label, (name,), base))
     return found
+
+
+def columns_of(dtype: np.dtype[Any]) -> list[str]:
+    """Return the columns that a structure has in :func:`to_table`."""
+    return [label for label, _, _ in _leaves(dtype)]
 
 
 def _reach(array: Array, path: tuple[Any, ...]) -> Array:

@@ -26,7 +26,7 @@ __all__ = ["DECODERS", "KINDS", "DumpContext", "contexts_table", "used"]
 Array = np.ndarray[Any, Any]
 
 KINDS = {"egress": 0, "ingress": 1, "freelist": 2, "congestion": 3}  # enum ctxt_type, t4_hw.h
-_CHIPS = {"T4": "T5", "T5": "T5", "T6": "T6"}  # whose fields are taken
+_CHIPS = {"T4": "T5", "T5": "T5", "T6": "T6", "T7": "T7"}  # whose fields are taken; of a T7 none are known
 _NAMES = {number: name for name, number in KINDS.items()}
 _VALID = ((0, 5, 16), (1, 4, 13), (2, 2, 25))  # type, word, bit: cudbg_sge_ctxt_check_valid()
 _REGIONS = {"egress": 0, "ingress": 1}  # "DBQ contexts:" and "IMSG contexts:" in cudbg_region[]
@@ -125,7 +125,7 @@ class DumpContext(EntityDecoder):
             **{f"w{i}": records["data"][:, i].astype(np.uint32) for i in range(WORDS)},
             "cntxt_type": records["cntxt_type"].astype(np.uint32),
         }
-        return Table(self.schema, columns, _attrs(context), _spans(parts)[rows])
+        return Table(self.schema, columns, _attrs(context), _where(parts, rows))
 
     def summary(self, parts: Parts, context: Context) -> str:
         """Return how many contexts there are of each type."""
@@ -170,6 +170,8 @@ def used(parts: Parts) -> Array:
     first record can be egress context 0.
     """
     records = parts["contexts"]
+    if "header" in parts:  # of revision 1 (t7.py), which counts them and stores no others
+        return np.arange(len(records))
     kind, data = records["cntxt_type"], records["data"]
     valid: Array = kind == KINDS["congestion"]
     for number, word, bit in _VALID:
@@ -188,12 +190,6 @@ def _where(parts: Parts, rows: Array) -> Array:
 
 def _family(context: Context) -> str:
     return "unified_wire" if context.unified_wire else "linux"
-
-
-def _spans(parts: Parts) -> Array:
-    """Return the byte range of every record."""
-    contexts = parts["contexts"]
-    return spans(parts["header"].nbytes if "header" in parts else 0, contexts.dtype.itemsize, len(contexts))
 
 
 def _attrs(context: Context) -> dict[str, Any]:

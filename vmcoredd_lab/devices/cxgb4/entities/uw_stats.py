@@ -1,5 +1,5 @@
 """Counters that only the Unified Wire collects: TCP_STATS (32), TP_ERR_STATS (33), FCOE_STATS (34), RDMA_STATS (35),
-CPL_STATS (38), DDP_STATS (39), WC_STATS (40), LB_STATS (42), MAC_STATS (49), TX_RATE (53).
+CPL_STATS (38), DDP_STATS (39), WC_STATS (40), TX_RATE (53). Those of ports are in uw_port_stats.py.
 
 struct struct_tcp_stats and its like, cudbg_entity.h of Chelsio's cudbg library (2016); what they count is in t4_hw.c of the
 Linux driver: t4_tp_get_tcp_stats(), t4_get_port_stats(), ... Linux has the same counters in TP_INDIRECT (TP_MIB) and REG_DUMP.
@@ -20,33 +20,10 @@ from vmcoredd_lab.structs import Member, Struct
 from vmcoredd_lab.tables import Column, Schema, Table
 from vmcoredd_lab.text import plural
 
-__all__ = ["DECODERS"]
+__all__ = ["CHANNELS", "DECODERS", "FAMILY", "Counters"]
 
 FAMILY = "unified_wire"
 CHANNELS = 4  # NCHAN, t4_hw.h
-# What the members count, by their names; the first that fits.
-_DOCS = (
-    (r"octets", "bytes"),
-    (r"_pause$", "pause frames"),
-    (r"_ppp(\d)$", "priority pause frames of class {}"),
-    (r"^(?:rx_)?ovflow(\d)$", "frames dropped because buffer group {} was full"),
-    (r"^(?:rx_)?trunc(\d)$", "frames cut short because buffer group {} was full"),
-    (r"drop$", "frames dropped"),
-    (r"frames_(\d+)_(\d+)$", "frames of {} to {} bytes"),
-    (r"frames_(\d+)_max$", "frames of {} bytes and more"),
-    (r"frames_(\d+)$", "frames of {} bytes"),
-    (r"bcast_frames$", "broadcast frames"),
-    (r"mcast_frames$", "multicast frames"),
-    (r"ucast_frames$", "unicast frames"),
-    (r"error_frames$", "frames with an error"),
-    (r"frames$", "frames"),
-    (r"too_long$", "frames longer than the MTU"),
-    (r"jabber$", "frames longer than the MTU and with a wrong checksum"),
-    (r"fcs_err$", "frames with a wrong checksum"),
-    (r"len_err$", "frames whose length field is wrong"),
-    (r"symbol_err$", "symbol errors on the wire"),
-    (r"runt$", "frames shorter than 64 bytes"),
-)
 
 
 def _members(struct: str) -> list[Member]:
@@ -57,16 +34,7 @@ def _key_column(key: str, text: bool) -> Column:
     return Column(key, "text" if text else "u32", f"the {key}" + ("" if text else ", counted from 0"))
 
 
-def _doc(name: str) -> str:
-    way = {"tx": ", sent", "rx": ", received"}.get(name[:2], "")
-    for pattern, text in _DOCS:
-        found = re.search(pattern, name)
-        if found:
-            return text.format(*found.groups()) + way
-    return name.replace("_", " ")
-
-
-class _Counters(EntityDecoder):
+class Counters(EntityDecoder):
     """One structure, or an array of them: one row each, members as columns.
 
     ``key`` names the column that tells the rows apart; ``labels`` gives its values, else they are counted from 0.
@@ -92,8 +60,12 @@ class _Counters(EntityDecoder):
 
     @classmethod
     def _column(cls, member: Member, rank: int) -> Column:
-        return Column(member.name, "u64" if member.kind == "u8" else "u32", cls.docs.get(member.name) or _doc(member.name),
-                      rank=rank)  # fmt: skip
+        return Column(member.name, "u64" if member.kind == "u8" else "u32", cls.describe(member.name), rank=rank)
+
+    @classmethod
+    def describe(cls, member: str) -> str:
+        """Return what a member counts."""
+        return cls.docs[member]
 
     def layout(self, context: Context, data: bytes | memoryview) -> Layout:
         """Return the structures."""
@@ -135,7 +107,7 @@ class _Counters(EntityDecoder):
 _BAD = re.compile(r"err|drop|ovflow|trunc|jabber|runt|too_long|fail|retrans|no_neigh|defer|rqe_dfr")
 
 
-class _ByChannel(_Counters):
+class ByChannel(Counters):
     """One structure with an array of each member, and the number of channels: one row per channel.
 
     Members that count for the whole adapter are in a last row without a channel.
@@ -165,7 +137,7 @@ class _ByChannel(_Counters):
         return Table(self.schema, columns, {"note": note} if count and note else {}, ranges)
 
 
-class TcpStats(_Counters):
+class TcpStats(Counters):
     """struct struct_tcp_stats: IPv4, then IPv6."""
 
     names = ("tcp_stats",)
@@ -180,7 +152,7 @@ class TcpStats(_Counters):
     }
 
 
-class TpErrStats(_ByChannel):
+class TpErrStats(ByChannel):
     """struct struct_tp_err_stats."""
 
     names = ("tp_err_stats",)
@@ -201,7 +173,7 @@ class TpErrStats(_ByChannel):
     }
 
 
-class FcoeStats(_Counters):
+class FcoeStats(Counters):
     """struct struct_tp_fcoe_stats; the library never writes its nchan."""
 
     names = ("fcoe_stats",)
@@ -220,7 +192,7 @@ class FcoeStats(_Counters):
         return min(len(parts["stats"]), _channels(cpl or {}, context, self.names[0]))
 
 
-class RdmaStats(_Counters):
+class RdmaStats(Counters):
     """struct tp_rdma_stats."""
 
     names = ("rdma_stats",)
@@ -233,7 +205,7 @@ class RdmaStats(_Counters):
     }
 
 
-class CplStats(_ByChannel):
+class CplStats(ByChannel):
     """struct struct_tp_cpl_stats."""
 
     names = ("cpl_stats",)
@@ -243,16 +215,17 @@ class CplStats(_ByChannel):
     docs: ClassVar = {"req": "CPL requests", "rsp": "CPL responses"}
 
 
-class DdpStats(_Counters):
+class DdpStats(Counters):
     """struct tp_usm_stats."""
 
     names = ("ddp_stats",)
     title = "direct data placement of user-space sockets (USM)"
     struct = "tp_usm_stats"
     source = "t4_get_usm_stats()"
+    docs: ClassVar = {"frames": "frames placed", "drops": "frames dropped", "octets": "bytes placed"}
 
 
-class WcStats(_Counters):
+class WcStats(Counters):
     """struct struct_wc_stats."""
 
     names = ("wc_stats",)
@@ -266,54 +239,7 @@ class WcStats(_Counters):
     }
 
 
-class LbStats(_Counters):
-    """struct struct_lb_stats: the number of channels, then struct lb_port_stats for each."""
-
-    names = ("lb_stats",)
-    title = "loopback port counters"
-    struct, count, key = "lb_port_stats", None, "channel"
-    source = "t4_get_lb_stats()"
-
-    def layout(self, context: Context, data: bytes | memoryview) -> Layout:
-        """Return the number of channels, then as many structures as there are."""
-        return Layout(
-            (Part("head", declared("struct_lb_stats", FAMILY)), Part("stats", declared(self.struct, FAMILY), None))
-        )
-
-
-_MAC_HEAD = Struct(
-    "struct_mac_stats",
-    "Chelsio Unified Wire 2016, cudbg library",
-    (Member("port_count", "u4", "ports that the firmware knows"), Member("pad_4", "u1", shape=(4,))),
-)
-
-
-class MacStats(_Counters):
-    """struct struct_mac_stats: the number of ports, then struct port_stats for four."""
-
-    names = ("mac_stats",)
-    title = "MAC counters, by port"
-    struct, count, key = "port_stats", CHANNELS, "port"
-    source = "t4_get_port_stats()"
-
-    def layout(self, context: Context, data: bytes | memoryview) -> Layout:
-        """Return the number of ports, then the structures."""
-        return Layout((Part("head", _MAC_HEAD), Part("stats", declared(self.struct, FAMILY), self.count)))
-
-    def rows(self, parts: Parts, context: Context) -> int:
-        """Return the number of ports; of an impossible one all that are there."""
-        count = int(parts["head"]["port_count"][0]) if len(parts["head"]) else 0
-        return count if 0 < count < len(parts["stats"]) else len(parts["stats"])
-
-    def note(self, parts: Parts, context: Context) -> str | None:
-        """Return a sentence about an impossible number of ports."""
-        count = int(parts["head"]["port_count"][0]) if len(parts["head"]) else 0
-        if 0 < count <= CHANNELS:
-            return None
-        return f"port_count is {count:,}: how many of the ports there are is not known."
-
-
-class TxRate(_ByChannel):
+class TxRate(ByChannel):
     """struct tx_rate."""
 
     names = ("tx_rate",)
@@ -368,5 +294,4 @@ def _channel_note(parts: Parts) -> str | None:
     return f"The number of channels is {'missing' if count is None else f'{count:,}'}: all {CHANNELS} are shown."
 
 
-DECODERS = (TcpStats(), TpErrStats(), FcoeStats(), RdmaStats(), CplStats(), DdpStats(), WcStats(), LbStats(), MacStats(),
-            TxRate())  # fmt: skip
+DECODERS = (TcpStats(), TpErrStats(), FcoeStats(), RdmaStats(), CplStats(), DdpStats(), WcStats(), TxRate())
