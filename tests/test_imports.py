@@ -78,6 +78,14 @@ def test_light_commands_work_where_the_large_libraries_are_not_installed(
     assert (run.returncode, "Traceback" in run.stderr) == (0, False)
 
 
+def test_the_program_is_one_thread(vmcore: Path) -> None:
+    tasks = Path("/proc/self/task")
+    if not tasks.is_dir():
+        pytest.skip("no /proc to count threads in")
+    count = f"import os; from vmcoredd_lab.cli import main\ntry: main(['info', {str(vmcore)!r}])\nfinally: print(len(os.listdir({str(tasks)!r})))"
+    assert python(count).stdout.splitlines()[-1] == "1"
+
+
 def test_json_needs_no_pandas(vmcore: Path) -> None:
     run = python(HIDDEN, "notes", vmcore, "--format", "json")
     assert [row["owner"] for row in json.loads(run.stdout)] == ["LINUX", "LINUX", "CORE", "CORE", "VMCOREINFO"]

@@ -1,5 +1,10 @@
-"""The command line, ``vmcoredd-lab``."""
+"""The command line: :func:`main` is the program ``vmcoredd-lab``."""
 
-from vmcoredd_lab.cli.main import main
+import os
+
+# NumPy starts a thread on every core for linear algebra, of which there is none here: a third of a short command's work
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+from vmcoredd_lab.cli.main import main  # noqa: E402  after the line above, before which NumPy must not be imported
 
 __all__ = ["main"]
