@@ -75,10 +75,11 @@ def test_another_compressor_s_streams_are_as_good() -> None:
     assert (nic.entity_bytes("edc0"), messages(nic)) == (TEXT[:PIECE], [])
 
 
-def test_nothing_is_inflated_for_the_table_of_entities(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_inflated_to_know_the_decoded_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     nic = usual().open()
     monkeypatch.setattr(framing.zlib, "decompressobj", None)
-    assert nic.entities_table().values("size") == [339968, 2048, 0, 153600, 32, 88, 63]
+    entities = sorted(nic.container.entities.values(), key=lambda e: e.number)
+    assert [nic.decoded_size(e) for e in entities] == [339968, 2048, 0, 153600, 32, 88, 63]
 
 
 def test_the_firmware_state_needs_the_first_piece_of_the_registers_only(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -395,7 +395,7 @@ def test_the_genuine_dump_has_no_problem(shared_data):
     assert list(nic.problems) == []
     for entity in nic.container.entities.values():
         if entity.available:
-            assert len(nic.entity_bytes(entity.number)) == nic._size(entity)
+            assert len(nic.entity_bytes(entity.number)) == nic.decoded_size(entity)
 
 
 @pytest.mark.parametrize("memory", ["edc0", "edc1", "mc0"])

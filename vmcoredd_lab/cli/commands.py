@@ -113,7 +113,7 @@ _adapter_command("entities", "entities_table", "What a device dump holds: every 
 @click.option("--limit", type=click.IntRange(0), metavar="ROWS")
 @dump_option
 def entity(file: str, name: str, form: str, output: str | None, limit: int | None, which: str | None) -> None:
-    """One entity, by name or number; where it has no decoder yet, its bytes."""
+    """One entity, by name or number; where it has no decoder, its bytes."""
     opened = opened_file(file)
     emit(_of_dumps(opened, which, "entity_table", name), form, output, limit)
     finish(opened)

@@ -14,7 +14,7 @@ from vmcoredd_lab.errors import NotInFileError, VmcoreddLabError
 from vmcoredd_lab.tables import Column, Schema, Table
 
 if TYPE_CHECKING:
-    from vmcoredd_lab.devices.cxgb4.adapter import Cxgb4
+    from vmcoredd_lab.devices.cxgb4.adapter_tables import TableViews
 
 __all__ = ["EntityFrames", "NewerLayoutError"]
 
@@ -29,7 +29,7 @@ class NewerLayoutError(NotInFileError):
 class EntityFrames:
     """The entities of one adapter as tables."""
 
-    def __init__(self, adapter: Cxgb4) -> None:
+    def __init__(self, adapter: TableViews) -> None:
         self._adapter = adapter
 
     def context(self) -> Context:

@@ -16,7 +16,7 @@ from vmcoredd_lab.errors import NotInFileError
 from vmcoredd_lab.tables import Column, Schema, Table
 
 if TYPE_CHECKING:
-    from vmcoredd_lab.devices.cxgb4.adapter import Cxgb4
+    from vmcoredd_lab.devices.cxgb4.adapter_registers import RegisterViews
 
 __all__ = [
     "INDIRECT_FIELDS",
@@ -94,7 +94,7 @@ def close_names(chip: str, name: str) -> list[str]:
     return difflib.get_close_matches(name.upper(), [n.upper() for n in indirect_table(chip).known_names], 3, 0.7)
 
 
-def indirect_fields(nic: Cxgb4, name: str) -> Table | None:
+def indirect_fields(nic: RegisterViews, name: str) -> Table | None:
     """Return :data:`INDIRECT_FIELDS` of a register; None where no indirect register of the chip bears the name.
 
     Raises
@@ -121,7 +121,7 @@ def indirect_fields(nic: Cxgb4, name: str) -> Table | None:
     return Table.from_rows(INDIRECT_FIELDS, rows)
 
 
-def tp_mib_counters(nic: Cxgb4) -> Table:
+def tp_mib_counters(nic: RegisterViews) -> Table:
     """Return :data:`TP_MIB`.
 
     Raises
@@ -145,7 +145,7 @@ def tp_mib_counters(nic: Cxgb4) -> Table:
     return Table.from_rows(TP_MIB, rows)
 
 
-def queue_base_map(nic: Cxgb4) -> Table:
+def queue_base_map(nic: RegisterViews) -> Table:
     """Return :data:`QUEUE_BASE_MAP`; no rows where the driver did not read it.
 
     Raises

@@ -19,7 +19,7 @@ from vmcoredd_lab.tables import Column, Schema, Table
 from vmcoredd_lab.text import escape
 
 if TYPE_CHECKING:
-    from vmcoredd_lab.devices.cxgb4.adapter import Cxgb4
+    from vmcoredd_lab.devices.cxgb4.adapter_tables import TableViews
     from vmcoredd_lab.devices.cxgb4.entity_frames import EntityFrames
 
 __all__ = ["MEMORY_MAP", "Image", "MemoryMap", "Place"]
@@ -98,7 +98,7 @@ class Image:
 class MemoryMap:
     """The memories of one adapter; images are inflated when their bytes are asked for."""
 
-    def __init__(self, adapter: Cxgb4, frames: EntityFrames) -> None:
+    def __init__(self, adapter: TableViews, frames: EntityFrames) -> None:
         self._adapter = adapter
         self._frames = frames
         self._path = adapter.dump.source.name
@@ -129,8 +129,8 @@ class MemoryMap:
     @cached_property
     def _by_size(self) -> list[Range]:
         """The memories one behind another: EDC0, EDC1 of the same size, then external memory."""
-        table = self._adapter.entities_table()
-        sizes = {name: size for name, size in zip(table.values("name"), table.values("size"), strict=True) if size}
+        known = ((e.name, self._adapter.decoded_size(e)) for e in self._adapter.container.entities.values())
+        sizes = {name: size for name, size in known if size}
         edc = sizes.get("edc0")
         if not edc:
             return []
