@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import io
-from importlib.resources import files
 from itertools import groupby
 from typing import Any
 
+from vmcoredd_lab.package_data import package_text
 from vmcoredd_lab.report.document import Adapter, Document
 from vmcoredd_lab.text import escape, human_size, plural
 
@@ -52,7 +52,7 @@ def _hexadecimal(value: int | None, digits: int = 0) -> str:
 
 
 def _resource(name: str) -> str:
-    return files("vmcoredd_lab.report").joinpath("templates", name).read_text("utf-8")
+    return package_text("vmcoredd_lab.report", "templates", name)
 
 
 def _facts(vmcore: dict[str, Any]) -> list[tuple[str, str]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+
+from vmcoredd_lab.package_data import package_text
 
 __all__ = ["describe_status", "entity_description", "entity_name", "entity_number", "entity_numbers", "status_meaning"]
 
@@ -18,7 +19,7 @@ class _Entity:
 
 def read_table(name: str) -> list[dict[str, str]]:
     """Return the rows of one of the decoder's CSV data files."""
-    text = files("vmcoredd_lab.devices.cxgb4").joinpath("data", name).read_text("utf-8")
+    text = package_text("vmcoredd_lab.devices.cxgb4", "data", name)
     return list(csv.DictReader(text.splitlines()))
 
 

@@ -14,13 +14,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache, cached_property
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
 
 from vmcoredd_lab.devices.cxgb4.entity_names import read_table
 from vmcoredd_lab.devices.cxgb4.register_table import Field, parse_fields
+from vmcoredd_lab.package_data import package_text
 from vmcoredd_lab.tables import Codes
 
 __all__ = ["IndirectTable", "Register", "Segment", "indirect_table", "segments"]
@@ -92,7 +92,7 @@ class IndirectTable:
 
     def __init__(self, chip: str) -> None:
         self.chip = chip
-        text = files("vmcoredd_lab.devices.cxgb4").joinpath("data", "indirect_registers.tsv").read_text("utf-8")
+        text = package_text("vmcoredd_lab.devices.cxgb4", "data", "indirect_registers.tsv")
         known = NAMES_OF.get(chip, chip)
         self.registers = [self._line(row) for row in text.splitlines()[1:] if known in row[: row.index("\t")].split()]
         counts = [r.count for r in self.registers]

@@ -10,12 +10,12 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cache, cached_property
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
 
 from vmcoredd_lab.devices.cxgb4.entity_names import read_table
+from vmcoredd_lab.package_data import package_text
 from vmcoredd_lab.tables import Codes
 
 __all__ = ["Field", "RegisterTable", "register_table"]
@@ -53,7 +53,7 @@ class RegisterTable:
 
     def __init__(self, chip: str) -> None:
         self.chip = chip
-        text = files("vmcoredd_lab.devices.cxgb4").joinpath("data", f"registers_{chip.lower()}.tsv").read_text("utf-8")
+        text = package_text("vmcoredd_lab.devices.cxgb4", "data", f"registers_{chip.lower()}.tsv")
         self._lines = [self._line(row) for row in text.splitlines()[1:]]
         self.by_name: dict[str, list[_Line]] = defaultdict(list)
         for line in self._lines:
