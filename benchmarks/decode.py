@@ -30,7 +30,9 @@ def grown(blob: bytes, mib: int) -> bytes:
     for at in range(0, len(image), PIECE):
         engine = zlib.compressobj(6, zlib.DEFLATED, 12, 4)
         packed = engine.compress(image[at : at + PIECE]) + engine.flush()
-        pieces += COMPRESS_HDR.write(compress_id=17, decompress_size=len(image[at : at + PIECE]), compress_size=len(packed))
+        pieces += COMPRESS_HDR.write(
+            compress_id=17, decompress_size=len(image[at : at + PIECE]), compress_size=len(packed)
+        )
         pieces += packed
     pad = -len(pieces) % 4
     out = bytearray(blob)

@@ -66,7 +66,13 @@ def page() -> str:
         lines.append(f"| {numbers[name]} | [`{name}`](#{anchors[name]}) | {cell(entity_description(numbers[name]))} |")
     for one, names in ordered:
         heading = ", ".join(sorted(names, key=lambda n: numbers[n]))
-        lines += ["", f"## {heading}", "", f"{one.title[0].upper()}{one.title[1:]}. Chips: {one.chips}. {one.schema.doc}", ""]
+        lines += [
+            "",
+            f"## {heading}",
+            "",
+            f"{one.title[0].upper()}{one.title[1:]}. Chips: {one.chips}. {one.schema.doc}",
+            "",
+        ]
         lines += ["| column | type | meaning |", "| --- | --- | --- |", *column_rows(one.schema.columns)]
     return "\n".join(lines) + "\n"
 
