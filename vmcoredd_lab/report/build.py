@@ -80,6 +80,7 @@ def _adapter(dump: DeviceDump, index: int) -> Adapter | None:
         firmware_log_missing=log_missing,
         interrupt_causes=causes,
         interrupt_causes_missing=causes_missing,
+        unreachable=bool(getattr(getattr(nic, "firmware_state", None), "unreachable", False)),
     )
 
 
@@ -105,8 +106,7 @@ def _highlights(index: int, nic: Any, entities: Any, log: Any, causes: Any) -> l
     found = []
     state = getattr(nic, "firmware_state", None)
     if state is not None and state.bad:
-        text = f"firmware {state.text}" if state.text.startswith("error") else state.text
-        text = f"{text[0].upper()}{text[1:]} (PCIE_FW {state.register:#010x})"
+        text = f"{state.sentence[0].upper()}{state.sentence[1:]} (PCIE_FW {state.register:#010x})"
         found.append(Highlight("critical", text, f"adapter-{index}"))
     grave = [e for e in log or [] if e["level"] in GRAVE]
     if grave:
@@ -115,7 +115,7 @@ def _highlights(index: int, nic: Any, entities: Any, log: Any, causes: Any) -> l
             "error", f"{plural(len(grave), 'firmware log entry', 'firmware log entries')} at ERR or worse, "
             f"the newest {last['level']} {last['facility']}: {last['message']}", f"log-{index}",
         ))  # fmt: skip
-    if causes:
+    if causes and not (state is not None and state.unreachable):
         registers = {(c["register"], c["instance"]) for c in causes}
         fatal = [c for c in causes if c["driver_fatal"] and c["enabled"] is not False]
         text = f"{plural(len(registers), 'interrupt-cause register is', 'interrupt-cause registers are')} not zero"

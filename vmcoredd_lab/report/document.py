@@ -26,6 +26,7 @@ class Adapter:
     """One device: identity, and the tables a decoder gives.
 
     A table is None where it could not be had; then the reason is given, unless devices of the kind have no such table.
+    ``unreachable`` is true where reads did not reach the device, so that its registers say nothing.
     """
 
     index: int
@@ -39,6 +40,7 @@ class Adapter:
     firmware_log_missing: str | None
     interrupt_causes: Records | None
     interrupt_causes_missing: str | None
+    unreachable: bool = False
 
 
 @dataclass(frozen=True)

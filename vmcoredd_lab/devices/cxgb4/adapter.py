@@ -168,7 +168,7 @@ class Cxgb4(TableViews):
         good = sum(e.status == 0 for e in attempted)
         line = f"{self.chip} rev {self.revision}, {good} of {plural(len(attempted), 'entity', 'entities')}"
         if self.firmware_state:
-            line += f"; firmware {self.firmware_state.text}"
+            line += f"; {self.firmware_state.sentence}"
         return line
 
     # -- entities -----------------------------------------------------------------------------------------------------

@@ -9,6 +9,10 @@ from vmcoredd_lab.devices.cxgb4.entity_names import read_table
 __all__ = ["PCIE_FW", "FirmwareState", "firmware_state"]
 
 PCIE_FW = 0x30B8
+UNREACHABLE = {
+    0xFFFFFFFF: "the adapter does not answer (reads give all ones)",
+    0xEEEEEEEE: "register access is blocked (reset in progress)",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +23,16 @@ class FirmwareState:
     bad: bool
     register: int
 
+    @property
+    def unreachable(self) -> bool:
+        """True where the register says that reads reach nothing: no other register means anything then."""
+        return self.register in UNREACHABLE
+
+    @property
+    def sentence(self) -> str:
+        """The state with its subject, for a line of its own."""
+        return self.text if self.unreachable else f"firmware {self.text}"
+
 
 def firmware_state(word: int) -> FirmwareState:
     """Return what a value of PCIE_FW means.
@@ -26,10 +40,8 @@ def firmware_state(word: int) -> FirmwareState:
     >>> firmware_state(0xc000c010).text
     'error: crash of the firmware'
     """
-    if word == 0xFFFFFFFF:
-        return FirmwareState("the adapter does not answer (reads give all ones)", True, word)
-    if word == 0xEEEEEEEE:
-        return FirmwareState("register access is blocked (reset in progress)", True, word)
+    if word in UNREACHABLE:
+        return FirmwareState(UNREACHABLE[word], True, word)
     if word >> 31:
         reasons = {int(r["value"]): r["meaning"] for r in read_table("fw_eval.csv")}
         return FirmwareState(f"error: {reasons[word >> 24 & 7]}", True, word)
