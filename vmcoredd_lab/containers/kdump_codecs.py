@@ -93,14 +93,14 @@ def _zlib(block_size: int) -> Inflate:
 
 
 def _lzo(block_size: int) -> Inflate:
-    from lzallright import InputNotConsumed, LZOCompressor, LZOError
+    from lzallright import LZOCompressor, LZOError
 
     decompress = LZOCompressor.decompress
 
     def inflate(data: Any) -> bytes:
         try:
             page: bytes = decompress(data, block_size)
-        except (LZOError, InputNotConsumed) as problem:  # the latter carries what it inflated
+        except LZOError as problem:  # its further arguments are whatever was inflated
             raise PageDamage("an LZO1X stream", str(problem.args[0]).rpartition(".")[2]) from None
         return page if len(page) == block_size else bytes(_whole(page, block_size))
 

@@ -1,0 +1,365 @@
+"""Pages of kdump-compressed files: found by rank, inflated one by one or in order, each way a page can be missing told apart."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from typing import Any
+
+import numpy as np
+
+from vmcoredd_lab.containers.kdump_bitmaps import Bitmap, DumpedFrames
+from vmcoredd_lab.containers.kdump_codecs import STORED, Codecs, PageDamage
+from vmcoredd_lab.containers.kdump_descriptors import Descriptors
+from vmcoredd_lab.containers.memory import (
+    ABSENT,
+    CUT,
+    DAMAGED,
+    ELSEWHERE,
+    EXCLUDED,
+    ContainerMemory,
+    MissingMemoryError,
+)
+from vmcoredd_lab.problems import Problems
+from vmcoredd_lab.source import ByteSource
+
+__all__ = ["KdumpMemory"]
+
+_PAGES_KEPT = 256
+_SINGLY = 8  # pages of a read that go through the cache; longer reads would only sweep it
+_PROBLEMS_SHOWN = 16
+_COUNT_BEFORE_READING = 4 << 20  # bytes of bitmap (128 GiB of 4 KiB pages) that are counted before a page is believed
+
+Stored = tuple[list["memoryview | None"], list[int]]  # of each page the stored bytes and the flags
+
+
+class KdumpMemory(ContainerMemory):
+    """The pages of one file: all, or those of one part of a split dump."""
+
+    def __init__(
+        self,
+        source: ByteSource,
+        *,
+        block_size: int,
+        exists: Bitmap,
+        dumped: DumpedFrames,
+        descriptors: Descriptors,
+        frames: int,
+        incomplete: bool,
+        dump_level: int,
+        problems: Problems,
+    ) -> None:
+        self._source = source
+        self._block_size = block_size
+        self._exists = exists
+        self._dumped = dumped
+        self._descriptors = descriptors
+        self._frames = frames  # as the header declares them, whether or not the file reaches so far
+        self._incomplete = incomplete
+        self._dump_level = dump_level
+        self._problems = problems
+        self._codecs = Codecs(block_size, source.name)
+        self._cache: dict[int, bytes] = {}
+        self._agrees: bool | None = None
+        self._damaged: set[int] = set()
+
+    # -- any page -----------------------------------------------------------------------------------------------------
+
+    def read(self, address: int, size: int) -> bytes:
+        """Return ``size`` bytes at a physical address."""
+        frame, within = divmod(address, self._block_size)
+        end = within + size
+        if end <= self._block_size:
+            return self._page(frame)[within:end] if size else b""
+        count = -(-end // self._block_size)
+        try:
+            pages = [self._page(frame + i) for i in range(count)] if count <= _SINGLY else self._pages(frame, count)
+        except MissingMemoryError as error:
+            held = error.address - address
+            if held > 0:
+                error.hint = f"{error.hint + '; ' if error.hint else ''}the {held:,} bytes before it are in the file"
+            raise
+        pages[-1] = pages[-1][: end - (count - 1) * self._block_size]
+        pages[0] = pages[0][within:]
+        return b"".join(pages)
+
+    def _page(self, frame: int) -> bytes:
+        """Return one page, from the cache of those used last where it is there."""
+        page = self._cache.pop(frame, None)
+        if page is None:
+            page = bytes(self._load(frame))
+            if len(self._cache) >= _PAGES_KEPT:
+                del self._cache[next(iter(self._cache))]
+        self._cache[frame] = page
+        return page
+
+    def _pages(self, frame: int, count: int) -> list[Any]:
+        """Return many consecutive pages; nothing is inflated before all are known to be in the file."""
+        missing = self._dumped.first_missing(frame, count)
+        if missing is not None:
+            raise self._missing(missing)
+        self._judge(frame)
+        pages: list[Any] = []
+        step = max(1, (1 << 20) // self._block_size)
+        for at in range(0, count, step):
+            rank = self._dumped.rank(frame + at)
+            assert rank is not None
+            pages += self._inflated(self._stored(rank, min(step, count - at)), self._codecs)
+            for i in range(at, len(pages)):
+                if pages[i] is None:
+                    pages[i] = self._load(frame + i)
+        return pages
+
+    def _load(self, frame: int) -> bytes | bytearray:
+        """Return a page, or raise with the reason why it cannot be had."""
+        rank = self._dumped.rank(frame)
+        if rank is None:
+            raise self._missing(frame)
+        if not self._agrees:
+            self._judge(frame)
+        desc = self._descriptors.one(rank)
+        if desc is None:
+            raise self._cut(frame, rank, "the file ends before its descriptor", self._descriptors.at(rank + 1))
+        offset, size, flags = desc
+        data = self._source.view(offset, size) if size <= self._block_size else b""
+        if len(data) != size or offset <= self._descriptors.at(rank) or not size:
+            raise self._misplaced(frame, rank, offset, size)
+        try:
+            return self._codecs[flags](data)
+        except PageDamage as damage:
+            raise self._damage(frame, rank, damage.expected, damage.got) from None
+
+    # -- why a page cannot be had -------------------------------------------------------------------------------------
+
+    def _missing(self, frame: int) -> MissingMemoryError:
+        """Return the error for a frame that has no page in this file."""
+        address, path = frame * self._block_size, self._source.name
+        bitmap = self._dumped.bitmap
+        where = f"physical address {address:#x} (page frame {frame:#x})"
+        place: dict[str, Any] = {"address": address, "frame": frame, "path": path}
+        if frame >= self._frames:
+            return MissingMemoryError(
+                f"there is no memory at {where}", reason=ABSENT, **place,
+                expected=f"an address below {self._frames * self._block_size:#x}",
+                hint="the segments command lists what is there",
+            )  # fmt: skip
+        if frame // 8 >= bitmap.held:
+            return MissingMemoryError(
+                f"nothing is known of {where}: the file ends before the bitmap says whether it is there", reason=CUT, **place,
+                offset=bitmap.offset + frame // 8, expected=f"at least {bitmap.offset + bitmap.size:,} bytes",
+                got=f"{self._source.size:,} bytes", hint="copy the vmcore again",
+            )  # fmt: skip
+        if bitmap.bit(frame):
+            first, end = self._dumped.first, self._dumped.end
+            return MissingMemoryError(
+                f"{where} is in another part of this split dump", reason=ELSEWHERE, **place,
+                expected=f"the part with page frame {frame:#x}", got=f"page frames {first:#x} up to {end:#x}",
+                hint="give the other parts too: --part FILE for each, or a list of files to open_vmcore",
+            )  # fmt: skip
+        if self._exists.bit(frame):
+            return MissingMemoryError(
+                f"{where} was left out when the dump was written (dump level {self._dump_level})", reason=EXCLUDED, **place,
+                offset=bitmap.offset + frame // 8,
+                hint="makedumpfile -d excludes such pages; a lower dump level would keep them",
+            )  # fmt: skip
+        return MissingMemoryError(
+            f"there is no memory at {where}", reason=ABSENT, **place, offset=self._exists.offset + frame // 8,
+            hint="the segments command lists what is there",
+        )  # fmt: skip
+
+    def _misplaced(self, frame: int, rank: int, offset: int, size: int) -> MissingMemoryError:
+        """Return the error for a page whose descriptor does not lead to its bytes."""
+        if not offset and not size and self._incomplete:
+            return self._cut(frame, rank, "makedumpfile ran out of room before it wrote it", None)
+        farthest = self._descriptors.at(self._frames) + (self._frames + 1) * self._block_size
+        if not 0 < size <= self._block_size:
+            return self._damage(frame, rank, f"1 to {self._block_size:,} stored bytes", f"{size:,}")
+        if not self._descriptors.at(rank) < offset <= farthest:
+            return self._damage(frame, rank, f"data between {self._descriptors.at(rank + 1):#x} and {farthest:#x}", f"{offset:#x}")
+        return self._cut(frame, rank, "the file ends before its data do", offset + size)
+
+    def _cut(self, frame: int, rank: int, why: str, end: int | None) -> MissingMemoryError:
+        address = frame * self._block_size
+        return MissingMemoryError(
+            f"the page at physical address {address:#x} (page frame {frame:#x}) is missing: {why}", reason=CUT,
+            address=address, frame=frame, path=self._source.name, offset=self._descriptors.at(rank),
+            expected=None if end is None else f"at least {end:,} bytes",
+            got=None if end is None else f"{self._source.size:,} bytes", hint="the dump or its copy did not finish",
+        )  # fmt: skip
+
+    def _damage(self, frame: int, rank: int, expected: str, got: str) -> MissingMemoryError:
+        """Return the error for a page that is in the file and damaged, and record the damage."""
+        address, offset = frame * self._block_size, self._descriptors.at(rank)
+        self._damaged.add(frame)
+        if len(self._damaged) <= _PROBLEMS_SHOWN:
+            self._problems.error(
+                "pages", f"the page at physical address {address:#x} (page frame {frame:#x}) is damaged", offset=offset,
+                expected=expected, got=got,
+            )  # fmt: skip
+        return MissingMemoryError(
+            f"the page at physical address {address:#x} (page frame {frame:#x}) is damaged", reason=DAMAGED,
+            address=address, frame=frame, path=self._source.name, offset=offset, expected=expected, got=got,
+            hint="the other pages can be read",
+        )  # fmt: skip
+
+    # -- can the bitmap be believed -----------------------------------------------------------------------------------
+
+    def agrees(self) -> bool:
+        """Return False where bitmap and descriptors disagree, and record it. Counts the whole bitmap."""
+        if self._agrees is None:
+            pages = self._dumped.total
+            bitmap = self._dumped.bitmap
+            whole = self._dumped.first == 0 and self._dumped.end >= self._frames
+            every = pages if whole else DumpedFrames(bitmap, 0, min(self._frames, bitmap.held * 8)).total
+            complete = not self._incomplete and bitmap.held == bitmap.size and self._descriptors.data_end(pages) <= self._source.size
+            self._agrees = self._descriptors.agrees(pages, every, complete=complete)
+            if not self._agrees:
+                self._problems.error(
+                    "bitmaps", "the bitmap of pages and the page descriptors disagree: no page can be told from another",
+                    offset=bitmap.offset, expected=f"as many pages as there are descriptors{self._by_layout()}", got=f"{pages:,}",
+                )  # fmt: skip
+        return self._agrees
+
+    def _by_layout(self) -> str:
+        estimate = self._descriptors.estimate()
+        return "" if estimate is None else f", {estimate:,}"
+
+    def _judge(self, frame: int) -> None:
+        """Raise where bitmap and descriptors disagree, as far as that can be known for little."""
+        if self._dumped.bitmap.size > _COUNT_BEFORE_READING and not self._dumped.is_counted:
+            return
+        if not self.agrees():
+            address = frame * self._block_size
+            raise MissingMemoryError(
+                f"the page at physical address {address:#x} (page frame {frame:#x}) cannot be told from another: "
+                "the bitmap of pages and the page descriptors disagree", reason=DAMAGED, address=address, frame=frame,
+                path=self._source.name, offset=self._dumped.bitmap.offset,
+                expected=f"as many pages as there are descriptors{self._by_layout()}", got=f"{self._dumped.total:,}",
+                hint="one of the two is damaged; copy the vmcore again",
+            )  # fmt: skip
+
+    # -- all pages in order -------------------------------------------------------------------------------------------
+
+    def _stored(self, rank: int, count: int) -> Stored:
+        """Return the stored bytes and the flags of ``count`` pages from ``rank`` on; None where a descriptor is wrong."""
+        offsets, sizes, flags = self._descriptors.read(rank, count)
+        good = self._descriptors.whole(offsets, sizes, flags)
+        window, low, end = memoryview(b""), 0, 0
+        own = good & (offsets > np.uint64(self._descriptors.first_data or 0))  # the shared page of zeros lies elsewhere
+        if own.any():
+            low, end = int(offsets[own].min()), int((offsets + sizes)[own].max())
+            if end - low <= 2 * int(sizes[own].sum()) + (1 << 20):
+                window = self._source.view(low, end - low)
+            else:
+                end = 0  # damaged: the pages are all over the file
+        found: list[memoryview | None] = []
+        shared: dict[int, memoryview] = {}
+        for offset, size, ok in zip(offsets.tolist(), sizes.tolist(), good.tolist(), strict=True):
+            if not ok:
+                found.append(None)
+            elif low <= offset and offset + size <= end:
+                found.append(window[offset - low : offset - low + size])
+            else:
+                if offset not in shared:
+                    shared[offset] = self._source.view(offset, size)
+                found.append(shared[offset][:size])
+        found += [None] * (count - len(found))
+        return found, [*flags.tolist(), *[STORED] * (count - len(flags))]
+
+    def _inflated(self, stored: Stored, codecs: Codecs) -> list[Any]:
+        """Return pages of their stored bytes; None for what is damaged."""
+        pages: list[Any] = []
+        size, last, inflate = self._block_size, STORED, codecs[STORED]
+        for data, flags in zip(*stored, strict=True):
+            if flags == STORED or data is None:
+                pages.append(data if data is not None and len(data) == size else None)
+                continue
+            try:
+                if flags != last:
+                    inflate, last = codecs[flags], flags
+                pages.append(inflate(data))
+            except PageDamage:
+                pages.append(None)
+        return pages
+
+    def _batches(self, size: int) -> Iterator[tuple[int, np.ndarray[Any, Any]]]:
+        """Yield the rank of the first page and the frames of all pages, batch by batch."""
+        count = max(1, size // self._block_size)
+        for step in range(self._dumped.steps):
+            rank, frames = self._dumped.in_step(step)
+            for at in range(0, len(frames), count):
+                yield rank + at, frames[at : at + count]
+
+    def chunks(self, size: int, threads: int) -> Iterator[tuple[int, bytes]]:
+        """Yield (physical address, bytes) of consecutive pages; with ``threads`` pages are inflated ahead."""
+        if not self.agrees():
+            return
+        if threads < 2:
+            for rank, frames in self._batches(size):
+                yield from self._runs(frames, self._inflated(self._stored(rank, len(frames)), self._codecs))
+            return
+        yield from self._chunks_ahead(size, threads)
+
+    def _chunks_ahead(self, size: int, threads: int) -> Iterator[tuple[int, bytes]]:
+        from concurrent.futures import ThreadPoolExecutor
+
+        def inflated(stored: Stored) -> list[Any]:
+            return self._inflated(stored, Codecs(self._block_size, self._source.name))
+
+        waiting: deque[tuple[np.ndarray[Any, Any], Future[list[Any]]]] = deque()
+        pool = ThreadPoolExecutor(threads, "pages")
+        try:
+            for rank, frames in self._batches(size):  # the file is read here; only inflating goes to the threads
+                waiting.append((frames, pool.submit(inflated, self._stored(rank, len(frames)))))
+                if len(waiting) > 2 * threads:
+                    ready, pages = waiting.popleft()
+                    yield from self._runs(ready, pages.result())
+            while waiting:
+                ready, pages = waiting.popleft()
+                yield from self._runs(ready, pages.result())
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _runs(self, frames: np.ndarray[Any, Any], pages: list[Any]) -> Iterator[tuple[int, bytes]]:
+        """Yield pages joined as far as their frames follow one another; damaged ones are recorded and left out."""
+        first, count = int(frames[0]), len(frames)
+        if int(frames[-1]) - first == count - 1 and None not in pages:
+            yield first * self._block_size, b"".join(pages)
+            return
+        run: list[Any] = []
+        following = -1
+        for frame, page in zip(frames.tolist(), pages, strict=True):
+            if page is None or frame != following:
+                if run:
+                    yield (following - len(run)) * self._block_size, b"".join(run)
+                run = []
+            if page is None:
+                self._record(frame)
+                following = -1
+                continue
+            run.append(page)
+            following = frame + 1
+        if run:
+            yield (following - len(run)) * self._block_size, b"".join(run)
+
+    def _record(self, frame: int) -> None:
+        """Record why a page of the ordered reading could not be had."""
+        try:
+            self._load(frame)
+        except MissingMemoryError:
+            return  # damage is among the problems now; that the file is cut is known from its last descriptors
+
+    # -- all pages, to see whether they are sound ---------------------------------------------------------------------
+
+    def work(self) -> int:
+        """Return the bytes of memory that are in the file."""
+        return self._dumped.total * self._block_size
+
+    def check(self, progress: Callable[[int], object]) -> None:
+        """Inflate every page."""
+        for _, data in self.chunks(1 << 20, 2):
+            progress(len(data))
+        more = len(self._damaged) - _PROBLEMS_SHOWN
+        if more > 0:
+            self._problems.error("pages", f"and {more:,} more damaged pages")
