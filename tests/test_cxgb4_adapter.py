@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -241,3 +242,14 @@ def test_problems_are_recorded_once_however_often_one_looks() -> None:
 def test_a_word_by_its_address() -> None:
     dump = cudbg(Entity(REG_DUMP, reg_dump({0x1008: 0xABCD}))).open().register_dump
     assert (dump.value(0x1008), dump.value(0x1009), dump.value(0), dump.value(1 << 40)) == (0xABCD, None, None, None)
+
+
+def test_a_chip_that_is_not_known_keeps_its_entities_listed() -> None:
+    blob = bytearray((Path(__file__).parents[1] / "sample_data" / "ethtool-t6-sge-parity.dump").read_bytes())
+    blob[22] = 0x90  # chip_ver of struct cudbg_hdr
+    nic = vl.open_device_dump(bytes(blob)).decode()
+    rows = {row["name"]: row["summary"] for row in nic.entities_table().records()}
+    assert len(rows) == 52
+    assert rows["reg_dump"] == "BAR0 register snapshot"
+    with pytest.raises(vl.NotInFileError, match="no register table for chip T9"):
+        nic.registers_table()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from vmcoredd_lab.containers import container_class, open_container
+from vmcoredd_lab.containers import container_class, open_parts
 from vmcoredd_lab.containers.signatures import describe
 from vmcoredd_lab.devices.dump import DeviceDumps, bare_device_dumps, dump_start
 from vmcoredd_lab.errors import OpenError
@@ -44,7 +44,9 @@ class OpenedFile:
         return self.core
 
     def problems(self) -> Problems:
-        """Return what is known to be wrong so far."""
+        """Return what is known to be wrong so far; a remote file that could not be read raises its error."""
+        if self.source.failure is not None:
+            raise self.source.failure
         if self.core is not None:
             return self.core.known_problems()
         return Problems(*(dump.problems() for dump in self.device_dumps))
@@ -55,16 +57,16 @@ class OpenedFile:
             check_dump(dump)
 
 
-def open_file(path: Any) -> OpenedFile:
-    """Open a vmcore or a bare device dump, told by content.
+def open_file(path: Any, *parts: Any) -> OpenedFile:
+    """Open a vmcore or a bare device dump, told by content; with ``parts`` a split dump.
 
     Raises
     ------
-    OpenError: missing, empty, a directory, neither of the two, or cut inside its own header.
+    OpenError: missing, empty, a directory, neither of the two, cut inside its own header, or not parts of one dump.
     """
     source = open_source(path)
-    if container_class(source) is not None:
-        core = Vmcore(open_container(source))
+    if parts or container_class(source) is not None:
+        core = Vmcore(open_parts([source, *map(open_source, parts)]))
         return OpenedFile(source, core, core.device_dumps)
     if dump_start(source) is not None:
         return OpenedFile(source, None, bare_device_dumps(source))

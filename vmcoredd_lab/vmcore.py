@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from vmcoredd_lab.containers import Container, open_container
+from vmcoredd_lab.containers import Container, open_parts
 from vmcoredd_lab.devices.dump import DeviceDump, DeviceDumps
 from vmcoredd_lab.errors import UsageError, VmcoreddLabError
+from vmcoredd_lab.memory import Memory
 from vmcoredd_lab.notes.table import notes_table
 from vmcoredd_lab.notes.vmcoreinfo import Vmcoreinfo
 from vmcoredd_lab.problems import Problems
@@ -19,27 +20,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["Memory", "Vmcore", "open_vmcore"]
-
-
-class Memory:
-    """The crashed machine's memory, as far as the file holds it."""
-
-    def __init__(self, container: Container) -> None:
-        self._container = container
-
-    def read(self, address: int, size: int, space: str = "physical") -> bytes:
-        """Return ``size`` bytes at a ``physical`` or ``virtual`` address.
-
-        Raises
-        ------
-        NotInFileError: no segment holds the address, its pages were excluded, or the file is cut before them.
-        UsageError: ``space`` is neither, or an argument is negative.
-        """
-        if space not in ("physical", "virtual"):
-            raise UsageError(f"no address space named {space!a}", expected="physical or virtual")
-        if address < 0 or size < 0 or address + size > 1 << 64:
-            raise UsageError("no such range of memory", got=f"address {address:#x}, size {size:#x}")
-        return self._container.read_memory(address, size, space)
 
 
 class Vmcore:
@@ -150,11 +130,11 @@ class Vmcore:
     @cached_property
     def memory(self) -> Memory:
         """The crashed machine's memory."""
-        return Memory(self._container)
+        return Memory(self._container, lambda: self.vmcoreinfo)
 
     def close(self) -> None:
         """Release the file; frames made before stay valid."""
-        self._container.source.close()
+        self._container.close()
 
     def __enter__(self) -> Vmcore:
         return self
@@ -170,13 +150,17 @@ def open_vmcore(path: Any) -> Vmcore:
 
     Parameters
     ----------
-    path: a path, a seekable binary file object, or bytes
+    path: a path, a seekable binary file object, or bytes; a list of them for the parts of a split dump, in any order
 
     Raises
     ------
-    OpenError: missing, empty, a directory, not a vmcore, or cut inside its own header.
+    OpenError: missing, empty, a directory, not a vmcore, cut inside its own header, or not parts of one dump.
     """
-    return Vmcore(open_container(open_source(path)))
+    if not isinstance(path, (list, tuple)):
+        return Vmcore(open_parts([open_source(path)]))
+    if not path:
+        raise UsageError("no file to open", expected="at least one part of a split dump", got="an empty list")
+    return Vmcore(open_parts([open_source(part) for part in path]))
 
 
 def check_dump(dump: DeviceDump) -> None:

@@ -22,6 +22,7 @@ from vmcoredd_lab.cli.main import (
     opened_file,
 )
 from vmcoredd_lab.cli.output import emit, emit_text, note
+from vmcoredd_lab.cli.remote import remotes
 from vmcoredd_lab.errors import NotInFileError, OutputError, UsageError
 from vmcoredd_lab.opening import OpenedFile
 from vmcoredd_lab.tables import Column, Table
@@ -254,6 +255,7 @@ def hexdump(file: str, offset: int | None, physical: int | None, virtual: int | 
         data = opened.vmcore().memory.read(start, length, space)
     else:
         data = _bytes_at(opened, which, name, start, length)
+    remotes().check()
     for line in hex_lines(data, start):
         click.echo(line)
     finish(opened)
@@ -316,6 +318,7 @@ def report(file: str, output: str, title: str | None, date: str | None) -> None:
 @contextlib.contextmanager
 def working(text: str) -> Iterator[None]:
     """Show a spinner on a terminal while something takes its time; silent elsewhere."""
+    remotes().ready()
     if not sys.stderr.isatty():
         yield
         return
@@ -328,6 +331,7 @@ def working(text: str) -> Iterator[None]:
 @contextlib.contextmanager
 def progress_bar(text: str, total: int) -> Iterator[Callable[[int], object]]:
     """Give a function that takes bytes done; a bar on a terminal where there is enough to do, silent elsewhere."""
+    remotes().ready()
     if not sys.stderr.isatty() or total < 64 << 20:
         yield lambda _: None
         return

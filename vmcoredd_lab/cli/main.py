@@ -12,14 +12,18 @@ import click
 
 from vmcoredd_lab import __version__
 from vmcoredd_lab.cli.output import FORMATS, note
+from vmcoredd_lab.cli.remote import Remotes, remotes, verbose_option
 from vmcoredd_lab.devices import registry
 from vmcoredd_lab.errors import NotInFileError, VmcoreddLabError
 from vmcoredd_lab.opening import OpenedFile, open_file
+from vmcoredd_lab.source import opened_remotes
 from vmcoredd_lab.text import escape, plural
 
 __all__ = ["cli", "main"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+PARTS = "vmcoredd_lab.parts"
 
 EPILOG = """Exit status: 0 done; 1 done, but the file is damaged (see the problems command); 2 the command line is wrong;
 3 the file cannot be opened; 4 what was asked for is not in the file; 5 the output could not be written."""
@@ -48,16 +52,26 @@ class _Commands(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="vmcoredd-lab")
+@verbose_option
 def cli() -> None:
     """Show what the hardware was doing when the kernel died: device dumps in Linux vmcores.
 
-    FILE is a vmcore (ELF, or makedumpfile's kdump-compressed format), or a bare device dump as ethtool -w writes it.
+    FILE is a vmcore (ELF, or makedumpfile's kdump-compressed format), or a bare device dump as ethtool -w writes it;
+    a path, or a URL (https://, s3://, gs://, sftp://, ...).
     """
 
 
 def file_argument(command: F) -> F:
-    """Add the FILE argument."""
+    """Add the FILE argument, and --part for the other files of a split dump."""
+    text = "Another part of a split dump; repeat it for each."
+    command = click.option("--part", multiple=True, type=click.Path(), metavar="FILE", expose_value=False,
+                           callback=_remember_parts, help=text)(command)  # fmt: skip
+    command = verbose_option(command)
     return click.argument("file", type=click.Path(), metavar="FILE")(command)
+
+
+def _remember_parts(context: click.Context, _: click.Parameter, parts: tuple[str, ...]) -> None:
+    context.meta[PARTS] = parts
 
 
 def frame_options(command: F) -> F:
@@ -106,6 +120,7 @@ def offered(dump: Any, method: str, path: str) -> Callable[..., Any]:
 
 def finish(opened: OpenedFile) -> None:
     """Set the exit status by what is known of the file, and say where to read of it."""
+    remotes().check()
     problems = opened.problems()
     if problems.damaged:
         errors = sum(p.severity == "error" for p in problems)
@@ -116,8 +131,9 @@ def finish(opened: OpenedFile) -> None:
 
 
 def opened_file(path: str) -> OpenedFile:
-    """Open FILE."""
-    return open_file(path)
+    """Open FILE, with what --part names."""
+    remotes().waiting(path)
+    return open_file(path, *click.get_current_context().meta[PARTS])
 
 
 def main(args: list[str] | None = None) -> NoReturn:
@@ -125,7 +141,8 @@ def main(args: list[str] | None = None) -> NoReturn:
     from vmcoredd_lab.cli import commands  # noqa: F401  registers the commands
 
     try:
-        status = cli.main(args, standalone_mode=False)
+        with opened_remotes() as sources:
+            status = cli.main(args, standalone_mode=False, obj=Remotes(sources))
     except click.exceptions.Abort:
         note("interrupted")
         sys.exit(130)

@@ -12,6 +12,7 @@ from typing import IO, Any
 
 import click
 
+from vmcoredd_lab.cli.remote import remotes
 from vmcoredd_lab.errors import OutputError
 from vmcoredd_lab.tables import Column, Table
 from vmcoredd_lab.text import escape
@@ -29,6 +30,7 @@ def note(text: str) -> None:
 
 def emit(table: Table, form: str, output: str | None, limit: int | None = None) -> None:
     """Print a table, or write it to a file that is replaced in one step; what a reader must know of it goes to stderr."""
+    remotes().check()
     if table.attrs.get("note"):
         note(f"{table.schema.name}: {escape(str(table.attrs['note']))}")
     if form == "parquet":
@@ -47,6 +49,7 @@ def emit(table: Table, form: str, output: str | None, limit: int | None = None) 
 
 def emit_text(text: str, output: str | None = None) -> None:
     """Print text, or write it to a file that is replaced in one step."""
+    remotes().check()
     if output is None:
         _to_stdout([text])
     else:

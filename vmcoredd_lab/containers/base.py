@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import cached_property
 
+from vmcoredd_lab.containers.memory import ContainerMemory
 from vmcoredd_lab.model import Note
 from vmcoredd_lab.problems import Problems
 from vmcoredd_lab.source import ByteSource
@@ -57,9 +59,20 @@ class Container(ABC):
     def memory_size(self) -> tuple[int, int]:
         """Return the bytes of memory that the segments cover, and those that the file holds."""
 
-    @abstractmethod
-    def read_memory(self, address: int, size: int, space: str) -> bytes:
-        """Return bytes of memory at a ``physical`` or ``virtual`` address."""
+    @cached_property
+    def memory(self) -> ContainerMemory:
+        """The memory that the file holds; through the segments where the container says nothing else."""
+        from vmcoredd_lab.containers.segment_memory import SegmentMemory
+
+        return SegmentMemory(self.source, self.segments(), bits=self.bits, machine=self.machine)
+
+    def phys_base(self) -> int | None:
+        """Return x86_64's phys_base where the container records it beside VMCOREINFO."""
+        return None
+
+    def close(self) -> None:
+        """Release the file."""
+        self.source.close()
 
     def check(self) -> None:
         """Look for damage that opening does not see, and add it to ``problems``."""

@@ -1,4 +1,7 @@
-"""makedumpfile's kdump-compressed format: notes, VMCOREINFO and device dumps come straight from the sub-header."""
+"""makedumpfile's kdump-compressed format: notes, VMCOREINFO and device dumps come straight from the sub-header.
+
+Bitmaps, page descriptors and pages are read when memory or segments are asked for.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,11 @@ from typing import Any
 import numpy as np
 
 from vmcoredd_lab.containers.base import SEGMENTS, Container
-from vmcoredd_lab.containers.kdump_structs import DISK_DUMP_HEADER, KDUMP_SUB_HEADER, PAGE_DESC, STATUS
-from vmcoredd_lab.errors import NotInFileError, OpenError
+from vmcoredd_lab.containers.kdump_bitmaps import Bitmap, DumpedFrames, Ranges, kind_runs
+from vmcoredd_lab.containers.kdump_descriptors import Descriptors
+from vmcoredd_lab.containers.kdump_pages import INCOMPLETE, KdumpMemory
+from vmcoredd_lab.containers.kdump_structs import DISK_DUMP_HEADER, KDUMP_SUB_HEADER, STATUS
+from vmcoredd_lab.errors import OpenError
 from vmcoredd_lab.notes.walker import number_cpus, walk_notes
 from vmcoredd_lab.problems import Problems
 from vmcoredd_lab.source import ByteSource
@@ -17,9 +23,10 @@ from vmcoredd_lab.structs import BYTE_ORDERS, ByteOrder
 from vmcoredd_lab.tables import Codes, Table
 from vmcoredd_lab.text import escape
 
-__all__ = ["KdumpContainer"]
+__all__ = ["KdumpContainer", "ranges_size", "ranges_table"]
 
-INCOMPLETE = 0x8
+Array = np.ndarray[Any, Any]
+
 _64_BIT = (
     "x86_64",
     "aarch64",
@@ -34,7 +41,6 @@ _64_BIT = (
     "mips64",
 )
 _KINDS = ("present", "excluded", "absent")
-_FRAMES_A_STEP = 1 << 25  # 4 MiB of bitmap at a time
 
 
 class KdumpContainer(Container):
@@ -126,13 +132,13 @@ class KdumpContainer(Container):
                 expected="status without 0x8", got=f"{status:#x}",
             )  # fmt: skip
         if self.sub_header["split"]:
-            start, stop = self._part
+            start, stop = self.part
             self.problems.add(
                 "info", "sub-header", f"one part of a split dump: page frames from {start:,} up to {stop:,} are here, "
                 "the others in the other parts; each part has all notes and device dumps",
                 offset=self.block_size, expected="split 0", got="1",
             )  # fmt: skip
-        end = self._descriptors_offset
+        end = self.descriptors.offset
         if self.source.size < end:
             self.problems.error(
                 "bitmaps", "the file ends before its page descriptors: notes may be whole, memory is not there",
@@ -140,21 +146,16 @@ class KdumpContainer(Container):
             )  # fmt: skip
 
     def check(self) -> None:
-        """Look at the last page descriptors: data are written in frame order, so a cut shows there."""
-        if self.source.size < self._descriptors_offset:
+        """Look at the first and the last page descriptors: data are written in frame order, so a cut shows there."""
+        if self.source.size < self.descriptors.offset:
             return  # recorded on opening
-        count = self.page_count
-        last = min(count, 512)
-        size = PAGE_DESC.size()
-        at = self._descriptors_offset + (count - last) * size
-        raw = self.source.read(at, last * size)
-        held = np.frombuffer(raw, PAGE_DESC.dtype(self.byteorder), len(raw) // size)
-        ends = held["offset"].astype(np.uint64) + held["size"]
-        end = int(ends.max()) if len(held) else 0
-        if len(held) < last:
+        estimate = None if self.sub_header["split"] else self.descriptors.estimate()
+        count = self.page_count if estimate is None else estimate
+        needed, end = self.descriptors.at(count), self.descriptors.data_end(count)
+        if needed > self.source.size:
             self.problems.error(
                 "page descriptors", "the file ends inside its page descriptors: pages are missing",
-                offset=self.source.size, expected=f"{count:,} descriptors, {at + last * size:,} bytes",
+                offset=self.source.size, expected=f"{count:,} descriptors, {needed:,} bytes",
                 got=f"{self.source.size:,} bytes",
             )  # fmt: skip
         elif end > self.source.size:
@@ -189,11 +190,15 @@ class KdumpContainer(Container):
     # -- bitmaps ------------------------------------------------------------------------------------------------------
 
     @property
-    def frames(self) -> int:
-        """Page frames that the bitmaps cover, no more than they have bits."""
+    def _declared_frames(self) -> int:
+        """Page frames as the header has them, no more than the bitmaps have bits."""
         frames = self.sub_header["max_mapnr_64"] or int(self.header["max_mapnr"])
-        held = max(0, min(self._bitmap_bytes, self.source.size - self._bitmaps_offset))
-        return min(frames, held * 8)
+        return min(frames, self._bitmap_bytes * 8)
+
+    @property
+    def frames(self) -> int:
+        """Page frames of which the file says whether they are in it: where it is cut, not all that the header declares."""
+        return min(self._declared_frames, self._dumped.held * 8)
 
     @property
     def _bitmap_bytes(self) -> int:
@@ -203,21 +208,23 @@ class KdumpContainer(Container):
     def _bitmaps_offset(self) -> int:
         return self.block_size * (1 + int(self.header["sub_hdr_size"]))
 
-    @property
-    def _descriptors_offset(self) -> int:
-        return self._bitmaps_offset + int(self.header["bitmap_blocks"]) * self.block_size
+    @cached_property
+    def _exists(self) -> Bitmap:
+        return Bitmap(self.source, self._bitmaps_offset, self._bitmap_bytes)
 
-    def _bits(self, which: int, first: int, count: int) -> np.ndarray[Any, Any]:
-        """Return bits [first, first + count) of a bitmap, ``first`` a multiple of 8; beyond the file's end they are 0."""
-        size = -(-count // 8)
-        raw = np.zeros(size, np.uint8)
-        held = self.source.view(self._bitmaps_offset + which * self._bitmap_bytes + first // 8, size)
-        raw[: len(held)] = held
-        return np.unpackbits(raw, count=count, bitorder="little")
+    @cached_property
+    def _dumped(self) -> Bitmap:
+        return Bitmap(self.source, self._bitmaps_offset + self._bitmap_bytes, self._bitmap_bytes)
+
+    @cached_property
+    def descriptors(self) -> Descriptors:
+        """The table of page descriptors."""
+        offset = self._bitmaps_offset + int(self.header["bitmap_blocks"]) * self.block_size
+        return Descriptors(self.source, offset, self.byteorder, self.block_size)
 
     @property
-    def _part(self) -> tuple[int, int]:
-        """Return the page frames that this file holds: all, or one part of a split dump."""
+    def part(self) -> tuple[int, int]:
+        """The page frames that this file is for: all, or those of one part of a split dump."""
         if not self.sub_header["split"]:
             return 0, self.frames
         start = self.sub_header["start_pfn_64"] or self.sub_header["start_pfn"]
@@ -226,74 +233,55 @@ class KdumpContainer(Container):
         return min(start, end), end
 
     @cached_property
+    def _pages(self) -> DumpedFrames:
+        return DumpedFrames(self._dumped, *self.part)
+
+    @property
     def page_count(self) -> int:
         """Pages in this file: one descriptor each."""
-        start, end = self._part
-        total = 0
-        for first in range(start // 8 * 8, end, _FRAMES_A_STEP):
-            count = min(_FRAMES_A_STEP, end - first)
-            bits = self._bits(1, first, count)
-            total += int(np.count_nonzero(bits[max(0, start - first) :]))
-        return total
+        return self._pages.total
 
-    def _ranges(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        """Return kind (index into present, excluded, absent), first frame and frame count of every run of this part."""
-        kinds: list[np.ndarray[Any, Any]] = []
-        starts: list[np.ndarray[Any, Any]] = []
-        previous = -1
-        start, end = self._part
-        if start == end:
-            return np.zeros(0, np.int8), np.zeros(0, np.int64), np.zeros(0, np.int64)
-        for first in range(start // 8 * 8, end, _FRAMES_A_STEP):
-            count = min(_FRAMES_A_STEP, end - first)
-            exists, dumped = self._bits(0, first, count), self._bits(1, first, count)
-            kind = np.where(dumped, 0, np.where(exists, 1, 2)).astype(np.int8)[max(0, start - first) :]
-            change = np.flatnonzero(np.diff(kind, prepend=previous))
-            previous = int(kind[-1])
-            kinds.append(kind[change])
-            starts.append(change + max(start, first))
-        first_frames = np.concatenate(starts)
-        return np.concatenate(kinds), first_frames, np.diff(first_frames, append=end)
+    @cached_property
+    def ranges(self) -> Ranges:
+        """The runs of page frames that this file is for."""
+        return kind_runs(self._exists, self._dumped, *self.part)
 
     # -- what a container offers --------------------------------------------------------------------------------------
 
     def segment_count(self) -> int:
         """Return the number of runs of page frames."""
-        return len(self._ranges()[0])
+        return len(self.ranges[0])
 
     def memory_size(self) -> tuple[int, int]:
         """Return the bytes of page frames that exist, and of those in the file."""
-        kind, _, count = self._ranges()
-        return int(count[kind != 2].sum()) * self.block_size, int(count[kind == 0].sum()) * self.block_size
+        return ranges_size(self.ranges, self.block_size)
 
     def segments(self) -> Table:
         """Return the runs of page frames: present, excluded or absent."""
-        kind, start, count = self._ranges()
-        page = np.uint64(self.block_size)
-        memsz = count.astype(np.uint64) * page
+        kind, start, count = self.ranges
         present = kind == 0
         before = np.cumsum(np.where(present, count, 0)) - np.where(present, count, 0)
-        offset = before * PAGE_DESC.size() + self._descriptors_offset
-        return Table(
-            SEGMENTS,
-            {
-                "type": Codes(kind, _KINDS),
-                "offset": np.ma.array(offset.astype(np.uint64), mask=~present),
-                "vaddr": _missing(len(kind)),
-                "paddr": start.astype(np.uint64) * page,
-                "filesz": np.where(present, memsz, np.uint64(0)),
-                "memsz": memsz,
-                "flags": _missing(len(kind)),
-                "align": _missing(len(kind)),
-            },
+        offset = self.descriptors.at(0) + before * (self.descriptors.at(1) - self.descriptors.at(0))
+        return ranges_table((kind, start, count), self.block_size, np.ma.array(offset.astype(np.uint64), mask=~present))
+
+    @cached_property
+    def memory(self) -> KdumpMemory:
+        """The pages."""
+        return KdumpMemory(
+            self.source,
+            block_size=self.block_size,
+            exists=self._exists,
+            dumped=self._pages,
+            descriptors=self.descriptors,
+            frames=self._declared_frames,
+            status=int(self.header["status"]),
+            dump_level=self.sub_header["dump_level"],
+            problems=self.problems,
         )
 
-    def read_memory(self, address: int, size: int, space: str) -> bytes:
-        """Pages of kdump-compressed files are not read yet; the error says what does read them."""
-        raise NotInFileError(
-            "pages of kdump-compressed files cannot be read yet", path=self.source.name,
-            hint="for memory use crash or drgn, or convert with makedumpfile -E; notes and device dumps need no page",
-        )  # fmt: skip
+    def phys_base(self) -> int | None:
+        """Return the sub-header's phys_base, which x86_64's kernel text is mapped from."""
+        return self.sub_header["phys_base"]
 
     def vmcoreinfo_window(self) -> tuple[int, int] | None:
         """Return where the sub-header says VMCOREINFO is."""
@@ -314,5 +302,31 @@ class KdumpContainer(Container):
         return {k: v for k, v in known.items() if v and v != "(none)"}
 
 
-def _missing(count: int) -> np.ndarray[Any, Any]:
+def ranges_size(ranges: Ranges, block_size: int) -> tuple[int, int]:
+    """Return the bytes of page frames that exist, and of those in the file."""
+    kind, _, count = ranges
+    return int(count[kind != 2].sum()) * block_size, int(count[kind == 0].sum()) * block_size
+
+
+def ranges_table(ranges: Ranges, block_size: int, offset: Array) -> Table:
+    """Return runs of page frames as a table of segments; ``offset`` is masked where there is none."""
+    kind, start, count = ranges
+    page = np.uint64(block_size)
+    memsz = count.astype(np.uint64) * page
+    return Table(
+        SEGMENTS,
+        {
+            "type": Codes(kind, _KINDS),
+            "offset": offset,
+            "vaddr": _missing(len(kind)),
+            "paddr": start.astype(np.uint64) * page,
+            "filesz": np.where(kind == 0, memsz, np.uint64(0)),
+            "memsz": memsz,
+            "flags": _missing(len(kind)),
+            "align": _missing(len(kind)),
+        },
+    )
+
+
+def _missing(count: int) -> Array:
     return np.ma.array(np.zeros(count, np.uint64), mask=True)

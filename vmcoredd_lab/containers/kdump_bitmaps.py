@@ -13,14 +13,18 @@ import numpy as np
 
 from vmcoredd_lab.source import ByteSource
 
-__all__ = ["Bitmap", "DumpedFrames"]
+__all__ = ["ABSENT", "EXCLUDED", "PRESENT", "Bitmap", "DumpedFrames", "Ranges", "kind_runs"]
 
 Array = np.ndarray[Any, Any]
+Ranges = tuple[Array, Array, Array]  # of runs of page frames: kind, first frame, number of frames
+
+PRESENT, EXCLUDED, ABSENT = 0, 1, 2
 
 STEP = 4096  # bytes of bitmap: 32,768 page frames
 STEP_FRAMES = STEP * 8
 _READ = 256 * STEP  # what is counted at a time: 1 MiB
 _STEPS_KEPT = 32
+_RUNS_READ = 1 << 22  # bytes of each bitmap that are compared at a time
 
 if hasattr(np, "bitwise_count"):  # NumPy 2
 
@@ -155,3 +159,39 @@ class DumpedFrames:
         """Return the rank of a step's first page, and the frames of all its pages."""
         bits = self._step(step)[0]
         return self.before(step), np.flatnonzero(bits) + self._frame_of(step)
+
+
+def kind_runs(exists: Bitmap, dumped: Bitmap, start: int, end: int) -> Ranges:
+    """Return the runs of page frames [start, end) that are in the file, excluded, or no memory."""
+    if start >= end:
+        return np.zeros(0, np.int8), np.zeros(0, np.int64), np.zeros(0, np.int64)
+    first, stop = start // 8, -(-end // 8)
+    starts, kinds = [np.array([start])], [_kinds(exists.bits(first * 8, 8), dumped.bits(first * 8, 8))[start % 8 :][:1]]
+    before = np.array([0xFFFF], np.uint16)  # only the frame before ``start`` has to do with it
+    for at in range(first, stop, _RUNS_READ):
+        size = min(_RUNS_READ, stop - at)
+        pair = exists.raw(at, size).astype(np.uint16) << 8 | dumped.raw(at, size)
+        previous = np.concatenate([before, pair[:-1]])
+        even = (pair == 0) | (pair == 0xFF00) | (pair == 0xFFFF) | (pair == 0xFF)  # eight frames of one kind
+        which = np.flatnonzero((pair != previous) | ~even)  # nothing changes in the other bytes
+        kind = _kinds(_bits(pair[which] >> 8), _bits(pair[which]))
+        last = _kinds(previous[which] >> 15, previous[which] >> 7 & 1)  # of the byte before
+        change = kind != np.column_stack([last, kind[:, :-1]])
+        row, bit = np.nonzero(change)
+        frame = (which[row] + at) * 8 + bit
+        inside = (frame > start) & (frame < end)
+        starts.append(frame[inside])
+        kinds.append(kind[change][inside])
+        before = pair[-1:]
+    first_frames = np.concatenate(starts)
+    return np.concatenate(kinds), first_frames, np.diff(first_frames, append=end)
+
+
+def _bits(column: Array) -> Array:
+    return np.unpackbits(column.astype(np.uint8)[:, np.newaxis], axis=1, bitorder="little")
+
+
+def _kinds(exists: Array, dumped: Array) -> Array:
+    """Return the kinds of frames by their bits in the two bitmaps."""
+    kinds: Array = np.where(dumped, PRESENT, np.where(exists, EXCLUDED, ABSENT)).astype(np.int8)
+    return kinds

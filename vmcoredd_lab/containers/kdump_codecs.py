@@ -11,7 +11,7 @@ from typing import Any
 
 from vmcoredd_lab.errors import OpenError
 
-__all__ = ["STORED", "Codecs", "Inflate", "PageDamage"]
+__all__ = ["LZO", "SNAPPY", "STORED", "ZLIB", "ZSTD", "Codecs", "Inflate", "PageDamage"]
 
 STORED, ZLIB, LZO, SNAPPY, ZSTD = 0, 0x1, 0x2, 0x4, 0x20  # DUMP_DH_COMPRESSED_*, diskdump_mod.h of makedumpfile
 
@@ -20,7 +20,7 @@ Inflate = Callable[[Any], "bytes | bytearray"]
 _PACKAGES = {LZO: ("lzo", "lzallright"), SNAPPY: ("snappy", "cramjam"), ZSTD: ("zstd", "zstandard")}
 
 
-class PageDamage(Exception):  # noqa: N818  becomes an error or a row of problems where the page is known
+class PageDamage(Exception):
     """A page that cannot be what its descriptor says: what was expected, and what was found."""
 
     def __init__(self, expected: str, got: str) -> None:
@@ -86,7 +86,9 @@ def _zlib(block_size: int) -> Inflate:
             raise PageDamage("a zlib stream", str(problem)) from None
         if len(page) != block_size or not stream.eof:
             got = f"more than {block_size:,} bytes" if len(page) > block_size else f"{len(page):,} bytes"
-            raise PageDamage(f"a page of {block_size:,} bytes", got if stream.eof else f"{got}, the stream not at its end")
+            raise PageDamage(
+                f"a page of {block_size:,} bytes", got if stream.eof else f"{got}, the stream not at its end"
+            )
         return page
 
     return inflate

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from vmcoredd_lab.containers.kdump_bitmaps import Bitmap, DumpedFrames
-from vmcoredd_lab.containers.kdump_codecs import STORED, Codecs, PageDamage
+from vmcoredd_lab.containers.kdump_codecs import LZO, SNAPPY, STORED, ZLIB, ZSTD, Codecs, PageDamage
 from vmcoredd_lab.containers.kdump_descriptors import Descriptors
 from vmcoredd_lab.containers.memory import (
     ABSENT,
@@ -24,11 +25,16 @@ from vmcoredd_lab.containers.memory import (
 from vmcoredd_lab.problems import Problems
 from vmcoredd_lab.source import ByteSource
 
-__all__ = ["KdumpMemory"]
+__all__ = ["INCOMPLETE", "KdumpMemory"]
 
+INCOMPLETE = 0x8  # DUMP_DH_COMPRESSED_INCOMPLETE, diskdump_mod.h of makedumpfile
 _PAGES_KEPT = 256
 _SINGLY = 8  # pages of a read that go through the cache; longer reads would only sweep it
 _PROBLEMS_SHOWN = 16
+_MOST_THREADS = 4
+_WORTH_A_THREAD = (
+    16 << 10
+)  # pages inflated by anything faster than zlib gain from threads only where they are this large
 _COUNT_BEFORE_READING = 4 << 20  # bytes of bitmap (128 GiB of 4 KiB pages) that are counted before a page is believed
 
 Stored = tuple[list["memoryview | None"], list[int]]  # of each page the stored bytes and the flags
@@ -46,7 +52,7 @@ class KdumpMemory(ContainerMemory):
         dumped: DumpedFrames,
         descriptors: Descriptors,
         frames: int,
-        incomplete: bool,
+        status: int,
         dump_level: int,
         problems: Problems,
     ) -> None:
@@ -56,7 +62,10 @@ class KdumpMemory(ContainerMemory):
         self._dumped = dumped
         self._descriptors = descriptors
         self._frames = frames  # as the header declares them, whether or not the file reaches so far
-        self._incomplete = incomplete
+        self._incomplete = bool(status & INCOMPLETE)
+        self._threads = 1
+        if status & ZLIB or (status & (LZO | SNAPPY | ZSTD) and block_size >= _WORTH_A_THREAD):
+            self._threads = min(_MOST_THREADS, os.cpu_count() or 1)
         self._dump_level = dump_level
         self._problems = problems
         self._codecs = Codecs(block_size, source.name)
@@ -176,7 +185,9 @@ class KdumpMemory(ContainerMemory):
         if not 0 < size <= self._block_size:
             return self._damage(frame, rank, f"1 to {self._block_size:,} stored bytes", f"{size:,}")
         if not self._descriptors.at(rank) < offset <= farthest:
-            return self._damage(frame, rank, f"data between {self._descriptors.at(rank + 1):#x} and {farthest:#x}", f"{offset:#x}")
+            return self._damage(
+                frame, rank, f"data between {self._descriptors.at(rank + 1):#x} and {farthest:#x}", f"{offset:#x}"
+            )
         return self._cut(frame, rank, "the file ends before its data do", offset + size)
 
     def _cut(self, frame: int, rank: int, why: str, end: int | None) -> MissingMemoryError:
@@ -212,7 +223,11 @@ class KdumpMemory(ContainerMemory):
             bitmap = self._dumped.bitmap
             whole = self._dumped.first == 0 and self._dumped.end >= self._frames
             every = pages if whole else DumpedFrames(bitmap, 0, min(self._frames, bitmap.held * 8)).total
-            complete = not self._incomplete and bitmap.held == bitmap.size and self._descriptors.data_end(pages) <= self._source.size
+            complete = (
+                not self._incomplete
+                and bitmap.held == bitmap.size
+                and self._descriptors.data_end(pages) <= self._source.size
+            )
             self._agrees = self._descriptors.agrees(pages, every, complete=complete)
             if not self._agrees:
                 self._problems.error(
@@ -291,10 +306,11 @@ class KdumpMemory(ContainerMemory):
             for at in range(0, len(frames), count):
                 yield rank + at, frames[at : at + count]
 
-    def chunks(self, size: int, threads: int) -> Iterator[tuple[int, bytes]]:
+    def chunks(self, size: int, threads: int | None) -> Iterator[tuple[int, bytes]]:
         """Yield (physical address, bytes) of consecutive pages; with ``threads`` pages are inflated ahead."""
         if not self.agrees():
             return
+        threads = self._threads if threads is None else threads
         if threads < 2:
             for rank, frames in self._batches(size):
                 yield from self._runs(frames, self._inflated(self._stored(rank, len(frames)), self._codecs))
@@ -358,7 +374,7 @@ class KdumpMemory(ContainerMemory):
 
     def check(self, progress: Callable[[int], object]) -> None:
         """Inflate every page."""
-        for _, data in self.chunks(1 << 20, 2):
+        for _, data in self.chunks(1 << 20, None):
             progress(len(data))
         more = len(self._damaged) - _PROBLEMS_SHOWN
         if more > 0:

@@ -68,10 +68,10 @@ class ContainerMemory(ABC):
         return None
 
     @abstractmethod
-    def chunks(self, size: int, threads: int) -> Iterator[tuple[int, bytes]]:
+    def chunks(self, size: int, threads: int | None) -> Iterator[tuple[int, bytes]]:
         """Yield (physical address, bytes) of all memory that is in the file, by address, each byte once.
 
-        Pieces are at most about ``size`` long. What is damaged is passed over and recorded among the problems.
+        Pieces are at most about ``size`` long; ``threads`` None: as many as help. What is damaged is passed over and recorded among the problems.
         """
 
     def check(self, progress: Callable[[int], object]) -> None:

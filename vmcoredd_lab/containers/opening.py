@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from vmcoredd_lab.containers.base import Container
 from vmcoredd_lab.containers.elf import ElfContainer
 from vmcoredd_lab.containers.kdump import KdumpContainer
+from vmcoredd_lab.containers.kdump_split import SplitContainer
 from vmcoredd_lab.containers.signatures import describe
 from vmcoredd_lab.errors import OpenError
 from vmcoredd_lab.source import ByteSource
 
-__all__ = ["container_class", "open_container"]
+__all__ = ["container_class", "open_container", "open_parts"]
 
 
 def container_class(source: ByteSource) -> Callable[[ByteSource], Container] | None:
@@ -42,3 +43,14 @@ def open_container(source: ByteSource) -> Container:
         got=looks,
         hint=hint,
     )
+
+
+def open_parts(sources: Sequence[ByteSource]) -> Container:
+    """Return one container for a file, or for the parts of a split dump in any order.
+
+    Raises
+    ------
+    OpenError: a file is no vmcore, or several are not the parts of one dump.
+    """
+    containers = [open_container(source) for source in sources]
+    return containers[0] if len(containers) == 1 else SplitContainer(containers)

@@ -106,7 +106,7 @@ class SegmentMemory(ContainerMemory):
             got=f"{self._source.size:,} bytes", hint=hint,
         )  # fmt: skip
 
-    def chunks(self, size: int, threads: int) -> Iterator[tuple[int, bytes]]:
+    def chunks(self, size: int, threads: int | None) -> Iterator[tuple[int, bytes]]:
         """Yield (physical address, bytes) by address; of segments that overlap each byte once."""
         table = self._physical
         order = np.lexsort((table["filesz"], table["start"])).tolist()

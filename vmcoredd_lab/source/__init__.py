@@ -1,6 +1,6 @@
-"""Random access to bytes, wherever they are: a mapped file, a file object, memory."""
+"""Random access to bytes, wherever they are: a mapped file, a file object, memory, a URL."""
 
 from vmcoredd_lab.source.base import Buffer, ByteSource
-from vmcoredd_lab.source.opening import open_source
+from vmcoredd_lab.source.opening import open_source, opened_remotes
 
-__all__ = ["Buffer", "ByteSource", "open_source"]
+__all__ = ["Buffer", "ByteSource", "open_source", "opened_remotes"]

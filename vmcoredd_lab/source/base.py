@@ -6,6 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import overload
 
+from vmcoredd_lab.errors import VmcoreddLabError
+from vmcoredd_lab.problems import Problems
+
 __all__ = ["Buffer", "ByteSource", "MemorySource"]
 
 
@@ -13,10 +16,26 @@ class ByteSource(ABC):
     """Random access to a sequence of bytes. Reads beyond the end come back short, never as an error.
 
     Offsets and sizes come from files that may be damaged: any number from 0 up to 2**64 and beyond is allowed.
+
+    Attributes
+    ----------
+    name: the file's name, for messages
+    size: bytes, as far as they are known to be there
+    mapped: True where a view of any size costs nothing before it is looked at
+    layers: what the file is wrapped in, outermost first (``gzip``, ``tar member var/crash/vmcore``, ``flattened``)
+    beneath: the sources that this one reads through: of a flattened file the file, of a split dump its parts
     """
 
     name: str
     size: int
+    mapped: bool = False
+    layers: tuple[str, ...] = ()
+    beneath: tuple[ByteSource, ...] = ()
+
+    @property
+    def failure(self) -> VmcoreddLabError | None:
+        """The error that ended reading of a remote file, or None; what was decoded since may miss bytes that the file has."""
+        return next(filter(None, (source.failure for source in self.beneath)), None)
 
     @abstractmethod
     def read(self, offset: int, size: int) -> bytes:
@@ -26,12 +45,18 @@ class ByteSource(ABC):
         """Return the same as :meth:`read`, without a copy where the source allows it."""
         return memoryview(self.read(offset, size))
 
+    def problems(self) -> Problems:
+        """Return what is known so far to be wrong with the file itself, whatever is in it."""
+        return Problems()
+
     def close(self) -> None:  # noqa: B027  nothing to release by default
         """Release the file behind the source."""
 
 
 class MemorySource(ByteSource):
     """Bytes that are in memory already."""
+
+    mapped = True
 
     def __init__(self, data: bytes | bytearray | memoryview, name: str = "<bytes>") -> None:
         self.name = name

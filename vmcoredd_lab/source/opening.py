@@ -5,15 +5,24 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
+import re
 import stat
+from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from vmcoredd_lab.errors import OpenError
 from vmcoredd_lab.source.base import ByteSource, MemorySource
+from vmcoredd_lab.source.urls import is_url, local_path
 from vmcoredd_lab.text import escape
 
-__all__ = ["open_source"]
+if TYPE_CHECKING:
+    from vmcoredd_lab.source.remote import RemoteSource
+
+__all__ = ["open_source", "opened_remotes"]
+
+_remotes: ContextVar[list[RemoteSource] | None] = ContextVar("remotes", default=None)
 
 
 class MappedSource(ByteSource):
@@ -69,11 +78,12 @@ class FileSource(ByteSource):
 
 
 def open_source(what: Any) -> ByteSource:
-    """Return a source for a path, a binary file object or bytes.
+    """Return a source for a path, a URL, a binary file object or bytes.
 
     Raises
     ------
-    OpenError: no such file, a directory, an empty file, no permission.
+    OpenError: no such file, a directory, an empty file, no permission; of a URL also what
+        :class:`~vmcoredd_lab.source.remote.RemoteSource` raises.
     """
     if isinstance(what, ByteSource):
         return what
@@ -81,10 +91,35 @@ def open_source(what: Any) -> ByteSource:
         source: ByteSource = MemorySource(what)
     elif hasattr(what, "read") and hasattr(what, "seek"):
         source = _seekable(what, escape(str(getattr(what, "name", "<file object>"))))
+    elif is_url(what):
+        source = _open_url(what)
     else:
         source = _open_path(Path(what))
     if source.size == 0:
         raise OpenError("the file is empty", path=source.name, expected="a vmcore or a device dump", got="0 bytes")
+    return source
+
+
+@contextlib.contextmanager
+def opened_remotes() -> Iterator[list[RemoteSource]]:
+    """Give a list to which every URL that is opened meanwhile adds its source."""
+    token = _remotes.set(found := [])
+    try:
+        yield found
+    finally:
+        _remotes.reset(token)
+
+
+def _open_url(url: str) -> ByteSource:
+    path = local_path(url)
+    if path is not None:
+        return _open_path(Path(path))
+    from vmcoredd_lab.source.remote import RemoteSource
+
+    source = RemoteSource(url)
+    found = _remotes.get()
+    if found is not None:
+        found.append(source)
     return source
 
 
@@ -93,7 +128,10 @@ def _open_path(path: Path) -> ByteSource:
     try:
         file = path.open("rb")
     except FileNotFoundError:
-        raise OpenError("no such file", path=name, hint="check the path") from None
+        url = re.match(r"[a-z][a-z0-9+.-]+:/[^/]", name)  # pathlib makes one / of two
+        raise OpenError(
+            "no such file", path=name, hint="pass a URL as text, not as a Path" if url else "check the path"
+        ) from None
     except IsADirectoryError:
         raise OpenError(
             "this is a directory", path=name, expected="a file", hint=f"try {name.rstrip('/')}/vmcore"

@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from vmcoredd_lab.devices.cxgb4 import indirect_views, interrupts, reg_dump
-from vmcoredd_lab.devices.cxgb4.register_table import register_table
+from vmcoredd_lab.devices.cxgb4.register_table import CHIPS, register_table
 from vmcoredd_lab.devices.cxgb4.stored import StoredEntities
 from vmcoredd_lab.errors import NotInFileError
 from vmcoredd_lab.frames import to_frame
@@ -34,7 +34,7 @@ class RegisterViews(StoredEntities):
 
     @cached_property
     def _reg_dump(self) -> reg_dump.RegDump:
-        if self.chip not in ("T4", "T5", "T6"):
+        if self.chip not in CHIPS:
             raise NotInFileError(
                 f"no register table for chip {self.chip}", path=self.dump.source.name, offset=self.dump.offset + 22,
                 expected="T4, T5 or T6", got=f"chip_ver {int(self.container.header['chip_ver']):#x}",

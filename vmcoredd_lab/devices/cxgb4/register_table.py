@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from vmcoredd_lab.devices.cxgb4.entity_names import read_table
+from vmcoredd_lab.errors import NotInFileError
 from vmcoredd_lab.package_data import package_text
 from vmcoredd_lab.tables import Codes
 
@@ -23,6 +24,7 @@ __all__ = ["Field", "RegisterTable", "register_table"]
 Array = np.ndarray[Any, Any]
 
 _RUN = re.compile(r"(0x[0-9a-f]+)(?:\+(0x[0-9a-f]+)\*(\d+))?")
+CHIPS = ("T4", "T5", "T6")
 _PF_FIRST, _PF_END, _PF_STEP = 0x1E000, 0x20000, 0x400
 _PORTS = {"T4": (0x20000, 0x2000, 4), "T5": (0x30000, 0x4000, 4), "T6": (0x30000, 0x4000, 2)}
 
@@ -194,5 +196,12 @@ def parse_fields(text: str) -> list[Field]:
 
 @cache
 def register_table(chip: str) -> RegisterTable:
-    """Return the register table of T4, T5 or T6; read once."""
+    """Return the register table of T4, T5 or T6; read once.
+
+    Raises
+    ------
+    NotInFileError: there is no table for that chip.
+    """
+    if chip not in CHIPS:
+        raise NotInFileError(f"no register table for chip {chip}", expected=" or ".join(CHIPS), got=chip)
     return RegisterTable(chip)

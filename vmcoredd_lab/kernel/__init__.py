@@ -1,0 +1,1 @@
+"""The crashed kernel: where its virtual addresses are in physical memory."""

@@ -1,0 +1,103 @@
+"""A file whose pieces lie scattered in another one: flattened files, sparse members of tar archives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from vmcoredd_lab.problems import Problems
+from vmcoredd_lab.source.base import ByteSource
+
+__all__ = ["Array", "Pieces", "PiecesSource", "last_one_holds"]
+
+Array = np.ndarray[Any, np.dtype[np.int64]]
+Pieces = tuple[Array, Array, Array]  # first byte, end, place in the other file
+
+
+class PiecesSource(ByteSource):
+    """Pieces in order and without overlaps; what lies between them is a hole and reads as zeros."""
+
+    def __init__(self, inner: ByteSource, pieces: Pieces, size: int, layer: str) -> None:
+        self.name = inner.name
+        self.layers = (*inner.layers, layer)
+        self.size = size
+        self._inner = inner
+        self._starts, self._ends, self._places = pieces
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return up to ``size`` bytes from ``offset``."""
+        return bytes(self.view(offset, size))
+
+    def view(self, offset: int, size: int) -> memoryview:
+        """Return the bytes, without a copy where they lie in one piece."""
+        size = max(0, min(size, self.size - offset))
+        if not size:
+            return memoryview(b"")
+        end = offset + size
+        first = int(np.searchsorted(self._ends, offset, "right"))
+        last = int(np.searchsorted(self._starts, end, "left"))
+        if last == first + 1 and self._starts[first] <= offset and end <= self._ends[first]:
+            return self._inner.view(int(self._places[first]) + offset - int(self._starts[first]), size)
+        joined = bytearray(size)
+        pieces = (array[first:last].tolist() for array in (self._starts, self._ends, self._places))
+        for start, stop, place in zip(*pieces, strict=True):
+            begin = max(start, offset)
+            wanted = min(stop, end) - begin
+            data = self._inner.view(place + begin - start, wanted)
+            joined[begin - offset : begin - offset + len(data)] = data
+            if len(data) < wanted:  # lost below: not zeros
+                del joined[begin - offset + len(data) :]
+                break
+        return memoryview(joined).toreadonly()
+
+    def problems(self) -> Problems:
+        """Return what is wrong with the file that the pieces lie in."""
+        return self._inner.problems()
+
+    def close(self) -> None:
+        """Release the file behind."""
+        self._inner.close()
+
+
+def last_one_holds(offsets: Array, sizes: Array, places: Array) -> Pieces:
+    """Return the pieces that remain when records are written one after the other, each over what was there before."""
+    order = np.argsort(offsets, kind="stable")
+    starts, places = offsets[order], places[order]
+    ends = starts + sizes[order]
+    if (starts[1:] >= ends[:-1]).all():
+        return starts, ends, places
+    # Records that touch no other stay as they are; those that overlap, directly or through others, are sorted out.
+    opens = np.concatenate([[True], starts[1:] >= np.maximum.accumulate(ends)[:-1]])
+    cluster = np.cumsum(opens) - 1
+    crowded = np.bincount(cluster)[cluster] > 1
+    visible = _visible(starts[crowded], ends[crowded], order[crowded], places[crowded])
+    joined = [np.concatenate([a[~crowded], b]) for a, b in zip((starts, ends, places), visible, strict=True)]
+    order = np.argsort(joined[0], kind="stable")
+    return joined[0][order], joined[1][order], joined[2][order]
+
+
+def _visible(starts: Array, ends: Array, times: Array, places: Array) -> Pieces:
+    """Return what can be seen of intervals that lie over each other, the one written last on top.
+
+    The bounds of all intervals cut the line into cells. An interval covers its cells with two blocks whose length is a
+    power of two; the latest time of every block is handed down from long blocks to short ones, in the end to cells.
+    """
+    bounds = np.unique(np.concatenate([starts, ends]))
+    left, right = np.searchsorted(bounds, starts), np.searchsorted(bounds, ends)
+    level = np.frexp((right - left).astype(np.float64))[1] - 1
+    latest = np.full(len(bounds) - 1, -1, np.int64)
+    for k in range(int(level.max()), -1, -1):
+        here = level == k
+        np.maximum.at(latest, left[here], times[here])
+        np.maximum.at(latest, right[here] - (1 << k), times[here])
+        if k:
+            half = 1 << (k - 1)
+            latest[half:] = np.maximum(latest[half:], latest[:-half].copy())
+    number = np.empty(int(times.max()) + 1, np.int64)
+    number[times] = np.arange(len(times))
+    change = np.flatnonzero(np.concatenate([[True], latest[1:] != latest[:-1]]))
+    begins, stops = bounds[change], np.append(bounds[change[1:]], bounds[-1])
+    covered = latest[change] >= 0  # the others lie between two clusters
+    begins, stops, on_top = begins[covered], stops[covered], number[latest[change][covered]]
+    return begins, stops, places[on_top] + begins - starts[on_top]
