@@ -16,8 +16,10 @@ from typing import Any
 import pytest
 from builders import Toy
 from hypothesis import settings
+from object_server import Server, object_server
 
 from vmcoredd_lab.devices import registry
+from vmcoredd_lab.source import remote
 
 # The same examples in every run: what a run finds, the next one finds. Other examples: --hypothesis-profile=default
 settings.register_profile("same", derandomize=True, deadline=None)
@@ -111,6 +113,19 @@ def file(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return put
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A web server on this machine that can be told to fail."""
+    with object_server() as running:
+        yield running
+
+
+@pytest.fixture
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read of a remote file that failed is tried again at once."""
+    monkeypatch.setattr(remote, "BACKOFF", 0)
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import re
 import socket
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -30,6 +30,10 @@ class Sparse:
             if first < stop:
                 found[first - offset : stop - offset] = piece[first - at : stop - at]
         return bytes(found)
+
+    def over(self, offset: int, piece: bytes) -> Sparse:
+        """The same with other bytes at an offset."""
+        return Sparse(self.size, dict([*self._pieces, (offset, piece)]))
 
 
 def plain(data: bytes) -> Sparse:
@@ -75,14 +79,16 @@ class Asked:
     path: str
     range: tuple[int, int] | None
     headers: dict[str, str]
+    client: int = 0  # the port of the connection
     sent: int = 0
 
 
 class Server:
     """Where the objects are, and what was asked for."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, stop: Callable[[], None]) -> None:
         self.port = port
+        self.stop = stop
         self.objects: dict[str, Served] = {}
         self.asked: list[Asked] = []
         self.ended = threading.Event()
@@ -110,7 +116,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         place: Server = self.server.place
         match = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
-        asked = Asked(self.path, (int(match[1]), int(match[2])) if match else None, dict(self.headers))
+        asked = Asked(self.path, (int(match[1]), int(match[2])) if match else None, dict(self.headers),
+                      self.client_address[1])  # fmt: skip
         place.asked.append(asked)
         served = place.objects.get(self.path.split("?")[0])
         if served is None:
@@ -160,8 +167,8 @@ class Handler(BaseHTTPRequestHandler):
         try:
             for piece in pieces:
                 piece = piece[: left if left is not None else None]
+                asked.sent += len(piece)  # before it goes out: who gets it may look at once
                 self.wfile.write(piece)
-                asked.sent += len(piece)
                 if left is not None:
                     left -= len(piece)
                     if left <= 0:
@@ -185,6 +192,19 @@ def _pieces(content: Sparse, first: int, stop: int) -> Iterator[bytes]:
 class _Quiet(ThreadingHTTPServer):
     daemon_threads = True
     place: Server
+    connections: set[socket.socket]
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self.__dict__.setdefault("connections", set()).add(request)
+        super().process_request(request, client_address)
+
+    def end(self) -> None:
+        """Stop listening, and close the connections that are open."""
+        self.shutdown()
+        self.server_close()
+        for connection in self.__dict__.get("connections", ()):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         return  # a client that closed its connection; what it meant is the test's to say
@@ -194,12 +214,12 @@ class _Quiet(ThreadingHTTPServer):
 def object_server() -> Iterator[Server]:
     """Run a server on a free port of this machine."""
     with _Quiet(("127.0.0.1", 0), Handler) as http:
-        http.place = place = Server(http.server_address[1])
+        http.place = place = Server(http.server_address[1], http.end)
         thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()
         try:
             yield place
         finally:
             place.ended.set()
-            http.shutdown()
+            http.end()
             thread.join()

@@ -145,12 +145,6 @@ def test_3_missing_or_a_directory(lab: Lab, tmp_path: Path, command: str) -> Non
     assert f"{tmp_path}/vmcore" in directory.err
 
 
-def test_3_packed_files_as_they_are(lab: Lab, shared_data: Path) -> None:
-    assert "xz -dc" in lab("notes", shared_data / "vmcore/i386/vmcore.elf.xz").err
-    answer = lab("notes", shared_data / "vmcore/x86_64-mini/vmcore.d31-zlib.flat")
-    assert (answer.status, "makedumpfile -R" in answer.err) == (3, True)
-
-
 @pytest.mark.parametrize("command", ["notes", "segments"])
 def test_3_a_bare_dump_has_no_notes(lab: Lab, blob: Path, command: str) -> None:
     answer = lab(command, blob)

@@ -10,7 +10,7 @@ import pytest
 from builders import BIG, LITTLE, USUAL, CountingSource, Kdump, usual_kdump
 
 import vmcoredd_lab as vl
-from vmcoredd_lab.errors import NotInFileError, OpenError
+from vmcoredd_lab.errors import OpenError
 
 MACHINES = {
     "x86_64": {"bits": 64, "order": LITTLE, "machine": "x86_64"},
@@ -177,11 +177,6 @@ def test_more_frames_than_the_bitmaps_have_bits_are_none(frames: int) -> None:
     core = vl.open_vmcore(Kdump(frames="p.x", header={"max_mapnr_64": frames}).build())
     assert sum(size for _, _, size in ranges(core)) == 512 * 8 * 512
     assert ranges(core)[:3] == [("present", 0, 512), ("absent", 512, 512), ("excluded", 1024, 512)]
-
-
-def test_pages_are_not_read_yet_and_the_error_says_what_reads_them() -> None:
-    with pytest.raises(NotInFileError, match="makedumpfile -E"):
-        vl.open_vmcore(usual_kdump()).memory.read(0, 1)
 
 
 # -- split ------------------------------------------------------------------------------------------------------------

@@ -60,12 +60,13 @@ class Memory:
                 address = one.end
                 break
         known = ", ".join(map(str, maps))
+        why = f"missing is {' and '.join(missing)}" if missing else "it is outside the maps that are known"
+        if maps and address < min(one.start for one in maps) and not address >> 63:
+            why = "it is not the kernel's: user space takes the page tables"
         raise MissingMemoryError(
-            f"virtual address {address:#x} cannot be translated: "
-            + (f"missing is {' and '.join(missing)}" if missing else "it is outside the maps that are known"),
-            reason=UNMAPPED, address=address, space="virtual", path=self._container.source.name,
-            expected=f"an address in {known}" if known else None,
-            hint="page tables are not read; ELF vmcores hold the kernel's addresses in their program headers",
+            f"virtual address {address:#x} cannot be translated: {why}", reason=UNMAPPED, address=address, space="virtual",
+            path=self._container.source.name, expected=f"an address in {known}" if known else None,
+            hint="page tables are not read; an ELF vmcore of the same crash has the kernel's addresses in its program headers",
         )  # fmt: skip
 
     @cached_property

@@ -9,7 +9,8 @@ from vmcoredd_lab.containers.signatures import describe
 from vmcoredd_lab.devices.dump import DeviceDumps, bare_device_dumps, dump_start
 from vmcoredd_lab.errors import OpenError
 from vmcoredd_lab.problems import Problems
-from vmcoredd_lab.source import ByteSource, open_source
+from vmcoredd_lab.source import ByteSource, open_unwrapped
+from vmcoredd_lab.source.layers import is_vmcore
 from vmcoredd_lab.vmcore import Vmcore, check_dump
 
 __all__ = ["OpenedFile", "open_file"]
@@ -45,29 +46,38 @@ class OpenedFile:
 
     def problems(self) -> Problems:
         """Return what is known to be wrong so far; a remote file that could not be read raises its error."""
-        if self.source.failure is not None:
-            raise self.source.failure
         if self.core is not None:
             return self.core.known_problems()
-        return Problems(*(dump.problems() for dump in self.device_dumps))
+        found = Problems(self.source.problems(), *(dump.problems() for dump in self.device_dumps))
+        if self.source.failure is not None:
+            raise self.source.failure
+        return found
 
-    def check(self) -> None:
-        """Read every device dump whole, so that the problems are complete."""
+    def check(self, pages: bool | None = None) -> bool:
+        """Read every device dump whole, and pages as :meth:`Vmcore.check` does, so that the problems are complete.
+
+        Returns False where there are pages that were not checked.
+        """
+        if self.core is not None:
+            return self.core.check(pages)
         for dump in self.device_dumps:
             check_dump(dump)
+        return True
 
 
-def open_file(path: Any, *parts: Any) -> OpenedFile:
+def open_file(path: Any, *parts: Any, cache_index: bool = False) -> OpenedFile:
     """Open a vmcore or a bare device dump, told by content; with ``parts`` a split dump.
+
+    With ``cache_index`` the index of a flattened file is kept beside it.
 
     Raises
     ------
     OpenError: missing, empty, a directory, neither of the two, cut inside its own header, or not parts of one dump.
     """
-    source = open_source(path)
+    source = open_unwrapped(path, cache_index=cache_index, wanted=_wanted)
     if parts or container_class(source) is not None:
-        core = Vmcore(open_parts([source, *map(open_source, parts)]))
-        return OpenedFile(source, core, core.device_dumps)
+        core = Vmcore(open_parts([source, *(open_unwrapped(part, cache_index=cache_index) for part in parts)]))
+        return OpenedFile(core.container.source, core, core.device_dumps)
     if dump_start(source) is not None:
         return OpenedFile(source, None, bare_device_dumps(source))
     looks, hint = describe(source)
@@ -75,3 +85,8 @@ def open_file(path: Any, *parts: Any) -> OpenedFile:
         "neither a vmcore nor a device dump", path=source.name,
         expected="an ELF core, makedumpfile's KDUMP header, or a cudbg header", got=looks, hint=hint,
     )  # fmt: skip
+
+
+def _wanted(source: ByteSource) -> bool:
+    """Return whether a member of an archive is what the commands work on."""
+    return is_vmcore(source) or dump_start(source) is not None

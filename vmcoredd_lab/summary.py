@@ -14,7 +14,7 @@ __all__ = ["summarise"]
 def summarise(opened: OpenedFile) -> dict[str, Any]:
     """Return JSON-ready facts; what is not known is None. Reads headers, and one piece of each dump's registers."""
     core = opened.core
-    facts: dict[str, Any] = {"file": opened.path, "file_size": opened.source.size}
+    facts: dict[str, Any] = {"file": opened.path, "file_size": opened.source.size, "layers": list(opened.source.layers)}
     if core is None:
         facts |= {
             "format": "device dump",

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from vmcoredd_lab.containers import Container, open_parts
 from vmcoredd_lab.devices.dump import DeviceDump, DeviceDumps
-from vmcoredd_lab.errors import UsageError, VmcoreddLabError
+from vmcoredd_lab.errors import OpenError, UsageError, VmcoreddLabError
 from vmcoredd_lab.memory import Memory
 from vmcoredd_lab.notes.table import notes_table
 from vmcoredd_lab.notes.vmcoreinfo import Vmcoreinfo
 from vmcoredd_lab.problems import Problems
-from vmcoredd_lab.source import open_source
+from vmcoredd_lab.progress import progress
+from vmcoredd_lab.source import ByteSource, open_unwrapped
 from vmcoredd_lab.structs import ByteOrder
 from vmcoredd_lab.tables import Table
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["Memory", "Vmcore", "open_vmcore"]
+
+PAGES_CHECKED = 1 << 30  # bytes of memory in a file whose pages are checked without being asked for
 
 
 class Vmcore:
@@ -80,14 +83,45 @@ class Vmcore:
         return self.known_problems().table()
 
     def known_problems(self) -> Problems:
-        """Return what is known to be wrong: the container's headers, each dump's headers, and what was decoded so far."""
-        self._container.check()
-        return Problems(self._container.problems, *(dump.problems() for dump in self.device_dumps))
+        """Return what is known to be wrong: the container's headers, each dump's headers, and what was decoded so far.
 
-    def check(self) -> None:
-        """Read every device dump whole, so that ``problems`` is complete. Takes about a second for 100 MB."""
+        Raises
+        ------
+        OpenError: a remote file could not be read: then what is missing is not known to be damaged.
+        """
+        self._container.check()
+        found = Problems(
+            self._container.source.problems(),
+            self._container.problems,
+            *(dump.problems() for dump in self.device_dumps),
+        )
+        if self._container.source.failure is not None:
+            raise self._container.source.failure
+        return found
+
+    def check(self, pages: bool | None = None) -> bool:
+        """Read every device dump whole, and the pages of a kdump-compressed file, so that ``problems`` is complete.
+
+        ``pages`` None: where they are local and at most 1 GiB of memory (seconds). Returns False where there are pages that
+        were not checked.
+
+        Raises
+        ------
+        OpenError: with ``pages`` True, the package that inflates them is not installed.
+        """
         for dump in self.device_dumps:
             check_dump(dump)
+        held, source = self._container.memory, self._container.source
+        todo = held.work()
+        wanted = (todo <= PAGES_CHECKED and not _is_remote(source)) if pages is None else pages
+        try:
+            with progress("checking pages", todo) as advance:
+                held.check(advance, pages=wanted)
+        except OpenError:
+            if pages or source.failure is not None:
+                raise
+            return False
+        return wanted or not todo
 
     # -- frames -------------------------------------------------------------------------------------------------------
 
@@ -134,7 +168,7 @@ class Vmcore:
 
     def close(self) -> None:
         """Release the file; frames made before stay valid."""
-        self._container.close()
+        self._container.source.close()
 
     def __enter__(self) -> Vmcore:
         return self
@@ -143,24 +177,26 @@ class Vmcore:
         self.close()
 
 
-def open_vmcore(path: Any) -> Vmcore:
+def open_vmcore(path: Any, *, cache_index: bool = False) -> Vmcore:
     """Open a vmcore: ELF (kernel, makedumpfile -E, QEMU) or makedumpfile's kdump-compressed format, told by content.
 
     Reads headers and note headers only, through mmap.
 
     Parameters
     ----------
-    path: a path, a seekable binary file object, or bytes; a list of them for the parts of a split dump, in any order
+    path: a path, a seekable binary file object, or bytes; a list of them for the parts of a split dump, in any order;
+        flattened files, gzip, xz, zstd and bzip2 files and tar archives that hold one are read as they are
+    cache_index: keep the index of a flattened file beside it, as FILE.vmcoredd-index, and use it the next time
 
     Raises
     ------
     OpenError: missing, empty, a directory, not a vmcore, cut inside its own header, or not parts of one dump.
     """
     if not isinstance(path, (list, tuple)):
-        return Vmcore(open_parts([open_source(path)]))
+        return Vmcore(open_parts([open_unwrapped(path, cache_index=cache_index)]))
     if not path:
         raise UsageError("no file to open", expected="at least one part of a split dump", got="an empty list")
-    return Vmcore(open_parts([open_source(part) for part in path]))
+    return Vmcore(open_parts([open_unwrapped(part, cache_index=cache_index) for part in path]))
 
 
 def check_dump(dump: DeviceDump) -> None:
@@ -172,6 +208,11 @@ def check_dump(dump: DeviceDump) -> None:
     except VmcoreddLabError:
         return  # recorded by DeviceDump.problems
     decoder.check()
+
+
+def _is_remote(source: ByteSource) -> bool:
+    """Return True where reading goes over a network."""
+    return hasattr(source, "traffic") or any(map(_is_remote, source.beneath))
 
 
 def _frame(table: Table, *, copy: bool = True) -> pd.DataFrame:

@@ -22,9 +22,11 @@ from vmcoredd_lab.cli.main import (
     opened_file,
 )
 from vmcoredd_lab.cli.output import emit, emit_text, note
+from vmcoredd_lab.cli.progress import giving_way
 from vmcoredd_lab.cli.remote import remotes
 from vmcoredd_lab.errors import NotInFileError, OutputError, UsageError
 from vmcoredd_lab.opening import OpenedFile
+from vmcoredd_lab.progress import undisturbed
 from vmcoredd_lab.tables import Column, Table
 from vmcoredd_lab.text import human_size, plural
 
@@ -172,11 +174,15 @@ _adapter_command("firmware-log", "firmware_log_table", "The firmware's own log, 
 
 @cli.command()
 @frame_options
-def problems(file: str, form: str, output: str | None, limit: int | None) -> None:
-    """What is wrong with the file. Reads every device dump whole."""
+@click.option("--pages/--no-pages", default=None,
+              help="Inflate every page of a kdump-compressed file. Default: up to 1 GiB of memory in a local file.")  # fmt: skip
+def problems(file: str, form: str, output: str | None, limit: int | None, pages: bool | None) -> None:
+    """What is wrong with the file. Reads every device dump whole, and pages where that takes seconds."""
     opened = opened_file(file)
     with working(f"checking {plural(len(opened.device_dumps), 'device dump')}"):
-        opened.check()
+        complete = opened.check(pages)
+    if not complete and pages is None:
+        note(f"{opened.path}: the pages of memory were not checked; --pages does it")
     found = opened.problems()
     emit(found.table(), form, output, limit)
     if found.damaged:
@@ -230,7 +236,7 @@ class _Number(click.ParamType):  # type: ignore[type-arg]  # generic only since 
     help="Offset in the file; with --dump in the dump; with --entity in its decoded bytes.",
 )
 @click.option("--physical", type=_Number(), help="Physical address of the crashed machine.")
-@click.option("--virtual", type=_Number(), help="Kernel virtual address, through the program headers.")
+@click.option("--virtual", type=_Number(), help="Kernel virtual address, through the program headers or VMCOREINFO.")
 @click.option("--dump", "which", metavar="NAME|INDEX", help="Bytes of this device dump.")
 @click.option("--entity", "name", metavar="NAME", help="Decoded bytes of this entity (of the first dump, or --dump).")
 @click.option("--length", type=_Number(), default=256, show_default=True, help="Bytes.")
@@ -324,7 +330,7 @@ def working(text: str) -> Iterator[None]:
         return
     from rich.console import Console
 
-    with Console(stderr=True).status(text):
+    with Console(stderr=True).status(text) as spinner, giving_way(spinner):
         yield
 
 
@@ -345,6 +351,6 @@ def progress_bar(text: str, total: int) -> Iterator[Callable[[int], object]]:
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with undisturbed(), Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(text, total=total)
         yield lambda size: bar.advance(task, size)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from vmcoredd_lab.cli.output import emit_text
+from vmcoredd_lab.cli.remote import remotes
 from vmcoredd_lab.opening import OpenedFile
 from vmcoredd_lab.summary import summarise
 from vmcoredd_lab.text import human_size, plural
@@ -21,6 +22,8 @@ def collect(opened: OpenedFile) -> dict[str, Any]:
 def lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
     """Return (label, text) pairs of the file and the crashed machine."""
     rows = [("file", f"{facts['file']}  ({human_size(facts['file_size'])})")]
+    if facts["layers"]:
+        rows.append(("wrapped in", f"{', '.join(facts['layers'])}; sizes and offsets are those of what is inside"))
     if facts["machine"] is None:
         order = f", {facts['byteorder']} endian" if facts["byteorder"] else ""
         rows.append(("format", f"bare device dump{order}"))
@@ -50,6 +53,7 @@ def render(facts: dict[str, Any], output: str | None) -> None:
     """Print the facts for a person: in colours on a terminal, as plain lines to a pipe or file."""
     import sys
 
+    remotes().check()
     if output is None and sys.stdout.isatty():
         _rich(facts)
     else:

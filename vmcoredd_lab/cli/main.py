@@ -12,10 +12,12 @@ import click
 
 from vmcoredd_lab import __version__
 from vmcoredd_lab.cli.output import FORMATS, note
+from vmcoredd_lab.cli.progress import late_bar
 from vmcoredd_lab.cli.remote import Remotes, remotes, verbose_option
 from vmcoredd_lab.devices import registry
 from vmcoredd_lab.errors import NotInFileError, VmcoreddLabError
 from vmcoredd_lab.opening import OpenedFile, open_file
+from vmcoredd_lab.progress import show_with
 from vmcoredd_lab.source import opened_remotes
 from vmcoredd_lab.text import escape, plural
 
@@ -24,6 +26,7 @@ __all__ = ["cli", "main"]
 F = TypeVar("F", bound=Callable[..., Any])
 
 PARTS = "vmcoredd_lab.parts"
+CACHE_INDEX = "vmcoredd_lab.cache_index"
 
 EPILOG = """Exit status: 0 done; 1 done, but the file is damaged (see the problems command); 2 the command line is wrong;
 3 the file cannot be opened; 4 what was asked for is not in the file; 5 the output could not be written."""
@@ -66,12 +69,18 @@ def file_argument(command: F) -> F:
     text = "Another part of a split dump; repeat it for each."
     command = click.option("--part", multiple=True, type=click.Path(), metavar="FILE", expose_value=False,
                            callback=_remember_parts, help=text)(command)  # fmt: skip
+    command = click.option("--cache-index", is_flag=True, expose_value=False, callback=_remember_cache_index,
+                           help="Keep the index of a flattened file beside it, for the next command.")(command)  # fmt: skip
     command = verbose_option(command)
     return click.argument("file", type=click.Path(), metavar="FILE")(command)
 
 
 def _remember_parts(context: click.Context, _: click.Parameter, parts: tuple[str, ...]) -> None:
     context.meta[PARTS] = parts
+
+
+def _remember_cache_index(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    context.meta[CACHE_INDEX] = wanted
 
 
 def frame_options(command: F) -> F:
@@ -133,13 +142,15 @@ def finish(opened: OpenedFile) -> None:
 def opened_file(path: str) -> OpenedFile:
     """Open FILE, with what --part names."""
     remotes().waiting(path)
-    return open_file(path, *click.get_current_context().meta[PARTS])
+    meta = click.get_current_context().meta
+    return open_file(path, *meta[PARTS], cache_index=meta[CACHE_INDEX])
 
 
 def main(args: list[str] | None = None) -> NoReturn:
     """Run the program and exit with the documented status."""
     from vmcoredd_lab.cli import commands  # noqa: F401  registers the commands
 
+    show_with(late_bar)
     try:
         with opened_remotes() as sources:
             status = cli.main(args, standalone_mode=False, obj=Remotes(sources))

@@ -6,12 +6,21 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Protocol
 
 from vmcoredd_lab.progress import Advance
 
-__all__ = ["late_bar"]
+__all__ = ["giving_way", "late_bar"]
 
 PATIENCE = 1.0  # seconds without a bar
+
+
+class _Spinner(Protocol):
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+
+
+_spinners: list[_Spinner] = []
 
 
 @contextmanager
@@ -35,6 +44,16 @@ def late_bar(text: str, total: int, clock: Callable[[], float] = time.monotonic)
 
 
 @contextmanager
+def giving_way(spinner: _Spinner) -> Iterator[None]:
+    """Stop a spinner while a bar is shown, which says more; a terminal has room for one."""
+    _spinners.append(spinner)
+    try:
+        yield
+    finally:
+        _spinners.remove(spinner)
+
+
+@contextmanager
 def _bar(text: str, total: int) -> Iterator[Callable[[int], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
@@ -46,6 +65,10 @@ def _bar(text: str, total: int) -> Iterator[Callable[[int], None]]:
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
+    for spinner in _spinners:
+        spinner.stop()
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(text, total=total)
         yield lambda done: bar.update(task, completed=done)
+    for spinner in _spinners:
+        spinner.start()

@@ -70,10 +70,6 @@ class Container(ABC):
         """Return x86_64's phys_base where the container records it beside VMCOREINFO."""
         return None
 
-    def close(self) -> None:
-        """Release the file."""
-        self.source.close()
-
     def check(self) -> None:
         """Look for damage that opening does not see, and add it to ``problems``."""
         return

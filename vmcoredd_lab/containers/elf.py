@@ -22,6 +22,7 @@ __all__ = ["ElfContainer"]
 ET_CORE = 4
 PT_LOAD, PT_NOTE = 1, 4
 PN_XNUM = 0xFFFF
+MOST_HEADERS = 1 << 20  # looked at where nothing believable says how many there are; the file may be 64 GiB, and remote
 _TYPES = {
     1: "ET_REL, an object file or module",
     2: "ET_EXEC, a program or vmlinux",
@@ -104,7 +105,7 @@ class ElfContainer(Container):
         if len(first) == dtype.itemsize:
             data = int(struct.read(first, byteorder=self.byteorder)["p_offset"])
             end = min(end, data) if data > at else end
-        view = self.source.view(at, max(0, end - at) // dtype.itemsize * dtype.itemsize)
+        view = self.source.view(at, min(MOST_HEADERS, max(0, end - at) // dtype.itemsize) * dtype.itemsize)
         used = np.flatnonzero(np.frombuffer(view, dtype)["p_type"])
         return int(used[-1]) + 1 if len(used) else 0
 

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from vmcoredd_lab.containers.base import SEGMENTS, Container
-from vmcoredd_lab.containers.kdump_bitmaps import Bitmap, DumpedFrames, Ranges, kind_runs
+from vmcoredd_lab.containers.kdump_bitmaps import EXCLUDED, PRESENT, Bitmap, DumpedFrames, Ranges, count_runs, kind_runs
 from vmcoredd_lab.containers.kdump_descriptors import Descriptors
 from vmcoredd_lab.containers.kdump_pages import INCOMPLETE, KdumpMemory
+from vmcoredd_lab.containers.kdump_reasons import Reasons
 from vmcoredd_lab.containers.kdump_structs import DISK_DUMP_HEADER, KDUMP_SUB_HEADER, STATUS
 from vmcoredd_lab.errors import OpenError
 from vmcoredd_lab.notes.walker import number_cpus, walk_notes
@@ -23,7 +24,7 @@ from vmcoredd_lab.structs import BYTE_ORDERS, ByteOrder
 from vmcoredd_lab.tables import Codes, Table
 from vmcoredd_lab.text import escape
 
-__all__ = ["KdumpContainer", "ranges_size", "ranges_table"]
+__all__ = ["KdumpContainer", "ranges_table"]
 
 Array = np.ndarray[Any, Any]
 
@@ -241,25 +242,33 @@ class KdumpContainer(Container):
         """Pages in this file: one descriptor each."""
         return self._pages.total
 
+    def ranges(self, start: int, end: int) -> Ranges:
+        """Return the runs of page frames [start, end)."""
+        return kind_runs(self._exists, self._dumped, start, end)
+
+    def count(self, start: int, end: int) -> tuple[int, list[int]]:
+        """Return how many runs the page frames [start, end) make, and how many frames of each kind there are."""
+        return count_runs(self._exists, self._dumped, start, end)
+
     @cached_property
-    def ranges(self) -> Ranges:
-        """The runs of page frames that this file is for."""
-        return kind_runs(self._exists, self._dumped, *self.part)
+    def _counted(self) -> tuple[int, list[int]]:
+        return self.count(*self.part)
 
     # -- what a container offers --------------------------------------------------------------------------------------
 
     def segment_count(self) -> int:
         """Return the number of runs of page frames."""
-        return len(self.ranges[0])
+        return self._counted[0]
 
     def memory_size(self) -> tuple[int, int]:
         """Return the bytes of page frames that exist, and of those in the file."""
-        return ranges_size(self.ranges, self.block_size)
+        _, frames = self._counted
+        return (frames[PRESENT] + frames[EXCLUDED]) * self.block_size, frames[PRESENT] * self.block_size
 
     def segments(self) -> Table:
         """Return the runs of page frames: present, excluded or absent."""
-        kind, start, count = self.ranges
-        present = kind == 0
+        kind, start, count = self.ranges(*self.part)
+        present = kind == PRESENT
         before = np.cumsum(np.where(present, count, 0)) - np.where(present, count, 0)
         offset = self.descriptors.at(0) + before * (self.descriptors.at(1) - self.descriptors.at(0))
         return ranges_table((kind, start, count), self.block_size, np.ma.array(offset.astype(np.uint64), mask=~present))
@@ -267,15 +276,26 @@ class KdumpContainer(Container):
     @cached_property
     def memory(self) -> KdumpMemory:
         """The pages."""
-        return KdumpMemory(
+        status = int(self.header["status"])
+        reasons = Reasons(
             self.source,
             block_size=self.block_size,
             exists=self._exists,
             dumped=self._pages,
             descriptors=self.descriptors,
             frames=self._declared_frames,
-            status=int(self.header["status"]),
+            incomplete=bool(status & INCOMPLETE),
             dump_level=self.sub_header["dump_level"],
+            problems=self.problems,
+        )
+        return KdumpMemory(
+            self.source,
+            block_size=self.block_size,
+            dumped=self._pages,
+            descriptors=self.descriptors,
+            frames=self._declared_frames,
+            status=status,
+            reasons=reasons,
             problems=self.problems,
         )
 
@@ -302,12 +322,6 @@ class KdumpContainer(Container):
         return {k: v for k, v in known.items() if v and v != "(none)"}
 
 
-def ranges_size(ranges: Ranges, block_size: int) -> tuple[int, int]:
-    """Return the bytes of page frames that exist, and of those in the file."""
-    kind, _, count = ranges
-    return int(count[kind != 2].sum()) * block_size, int(count[kind == 0].sum()) * block_size
-
-
 def ranges_table(ranges: Ranges, block_size: int, offset: Array) -> Table:
     """Return runs of page frames as a table of segments; ``offset`` is masked where there is none."""
     kind, start, count = ranges
@@ -320,7 +334,7 @@ def ranges_table(ranges: Ranges, block_size: int, offset: Array) -> Table:
             "offset": offset,
             "vaddr": _missing(len(kind)),
             "paddr": start.astype(np.uint64) * page,
-            "filesz": np.where(kind == 0, memsz, np.uint64(0)),
+            "filesz": np.where(kind == PRESENT, memsz, np.uint64(0)),
             "memsz": memsz,
             "flags": _missing(len(kind)),
             "align": _missing(len(kind)),

@@ -7,13 +7,14 @@ in the second bitmap. Ranks are counted in steps as far as somebody asks, so tha
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from vmcoredd_lab.source import ByteSource
 
-__all__ = ["ABSENT", "EXCLUDED", "PRESENT", "Bitmap", "DumpedFrames", "Ranges", "kind_runs"]
+__all__ = ["ABSENT", "EXCLUDED", "PRESENT", "Bitmap", "DumpedFrames", "Ranges", "count_runs", "kind_runs"]
 
 Array = np.ndarray[Any, Any]
 Ranges = tuple[Array, Array, Array]  # of runs of page frames: kind, first frame, number of frames
@@ -24,22 +25,22 @@ STEP = 4096  # bytes of bitmap: 32,768 page frames
 STEP_FRAMES = STEP * 8
 _READ = 256 * STEP  # what is counted at a time: 1 MiB
 _STEPS_KEPT = 32
-_RUNS_READ = 1 << 22  # bytes of each bitmap that are compared at a time
+_RUNS_READ = 1 << 20  # bytes of each bitmap that are compared at a time
 
-if hasattr(np, "bitwise_count"):  # NumPy 2
+_BITS_OF_BYTE = np.unpackbits(np.arange(256, dtype=np.uint8).reshape(256, 1), axis=1).sum(axis=1, dtype=np.uint8)
 
-    def _set_bits(rows: Array) -> Array:
-        """Return the number of set bits in each row of bytes."""
+
+def _set_bits(rows: Array) -> Array:
+    """Return the number of set bits in each row of bytes."""
+    if hasattr(np, "bitwise_count"):  # NumPy 2
         counts: Array = np.bitwise_count(rows.view(np.uint64)).sum(axis=1, dtype=np.int64)
         return counts
+    return _set_bits_by_table(rows)
 
-else:
-    _BITS_OF_BYTE = np.unpackbits(np.arange(256, dtype=np.uint8).reshape(256, 1), axis=1).sum(axis=1, dtype=np.uint8)
 
-    def _set_bits(rows: Array) -> Array:
-        """Return the number of set bits in each row of bytes."""
-        counts: Array = _BITS_OF_BYTE[rows].sum(axis=1, dtype=np.int64)
-        return counts
+def _set_bits_by_table(rows: Array) -> Array:
+    counts: Array = _BITS_OF_BYTE[rows].sum(axis=1, dtype=np.int64)
+    return counts
 
 
 class Bitmap:
@@ -163,11 +164,33 @@ class DumpedFrames:
 
 def kind_runs(exists: Bitmap, dumped: Bitmap, start: int, end: int) -> Ranges:
     """Return the runs of page frames [start, end) that are in the file, excluded, or no memory."""
-    if start >= end:
+    found = list(_starts(exists, dumped, start, end))
+    if not found:
         return np.zeros(0, np.int8), np.zeros(0, np.int64), np.zeros(0, np.int64)
+    kinds, firsts = (np.concatenate(columns) for columns in zip(*found, strict=True))
+    return kinds, firsts, np.diff(firsts, append=end)
+
+
+def count_runs(exists: Bitmap, dumped: Bitmap, start: int, end: int) -> tuple[int, list[int]]:
+    """Return how many runs there are, and how many frames of each kind, without holding the runs in memory."""
+    runs, frames, last = 0, [0, 0, 0], (ABSENT, start)
+    for kinds, firsts in _starts(exists, dumped, start, end):
+        kinds, firsts = np.concatenate([[last[0]], kinds]), np.concatenate([[last[1]], firsts])
+        runs += len(firsts) - 1
+        counts = np.bincount(kinds[:-1], np.diff(firsts), 3)
+        frames = [int(known + more) for known, more in zip(frames, counts.tolist(), strict=True)]
+        last = int(kinds[-1]), int(firsts[-1])
+    frames[last[0]] += end - last[1] if runs else 0
+    return runs, frames
+
+
+def _starts(exists: Bitmap, dumped: Bitmap, start: int, end: int) -> Iterator[tuple[Array, Array]]:
+    """Yield kinds and first frames of the runs, some at a time."""
+    if start >= end:
+        return
     first, stop = start // 8, -(-end // 8)
-    starts, kinds = [np.array([start])], [_kinds(exists.bits(first * 8, 8), dumped.bits(first * 8, 8))[start % 8 :][:1]]
-    before = np.array([0xFFFF], np.uint16)  # only the frame before ``start`` has to do with it
+    yield _kinds(exists.bits(first * 8, 8), dumped.bits(first * 8, 8))[start % 8 :][:1], np.array([start])
+    before: Array = np.array([0xFFFF], np.uint16)  # only the frame before ``start`` has to do with it
     for at in range(first, stop, _RUNS_READ):
         size = min(_RUNS_READ, stop - at)
         pair = exists.raw(at, size).astype(np.uint16) << 8 | dumped.raw(at, size)
@@ -180,11 +203,8 @@ def kind_runs(exists: Bitmap, dumped: Bitmap, start: int, end: int) -> Ranges:
         row, bit = np.nonzero(change)
         frame = (which[row] + at) * 8 + bit
         inside = (frame > start) & (frame < end)
-        starts.append(frame[inside])
-        kinds.append(kind[change][inside])
+        yield kind[change][inside], frame[inside]
         before = pair[-1:]
-    first_frames = np.concatenate(starts)
-    return np.concatenate(kinds), first_frames, np.diff(first_frames, append=end)
 
 
 def _bits(column: Array) -> Array:

@@ -57,7 +57,7 @@ class Codecs:
                 raise OpenError(
                     f"pages are compressed with {name}, and the package that inflates them is not installed",
                     path=self._path, expected=f"the package {package}", got="no such package",
-                    hint=f"pip install {package} (or pip install 'vmcoredd-lab[codecs]'); notes and device dumps need no page",
+                    hint=f"install it: pip install {package} (or 'vmcoredd-lab[codecs]'); notes and device dumps need no page",
                 ) from None  # fmt: skip
             self._known[flags] = inflate
         return inflate

@@ -43,7 +43,7 @@ class Descriptors:
     def one(self, rank: int) -> tuple[int, int, int] | None:
         """Return offset, size and flags of one page, or None where the file ends before its descriptor does."""
         raw = self._source.view(self.offset + rank * SIZE, SIZE)
-        return self._one.unpack_from(raw) if len(raw) == SIZE else None  # type: ignore[return-value]
+        return self._one.unpack_from(raw) if len(raw) == SIZE else None
 
     def read(self, rank: int, count: int) -> tuple[Array, Array, Array]:
         """Return offsets, sizes and flags of ``count`` pages, fewer where the file ends."""

@@ -10,18 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from vmcoredd_lab.containers.kdump_bitmaps import Bitmap, DumpedFrames
+from vmcoredd_lab.containers.kdump_bitmaps import DumpedFrames
 from vmcoredd_lab.containers.kdump_codecs import LZO, SNAPPY, STORED, ZLIB, ZSTD, Codecs, PageDamage
 from vmcoredd_lab.containers.kdump_descriptors import Descriptors
-from vmcoredd_lab.containers.memory import (
-    ABSENT,
-    CUT,
-    DAMAGED,
-    ELSEWHERE,
-    EXCLUDED,
-    ContainerMemory,
-    MissingMemoryError,
-)
+from vmcoredd_lab.containers.kdump_reasons import Reasons
+from vmcoredd_lab.containers.memory import DAMAGED, ContainerMemory, MissingMemoryError
 from vmcoredd_lab.problems import Problems
 from vmcoredd_lab.source import ByteSource
 
@@ -30,11 +23,8 @@ __all__ = ["INCOMPLETE", "KdumpMemory"]
 INCOMPLETE = 0x8  # DUMP_DH_COMPRESSED_INCOMPLETE, diskdump_mod.h of makedumpfile
 _PAGES_KEPT = 256
 _SINGLY = 8  # pages of a read that go through the cache; longer reads would only sweep it
-_PROBLEMS_SHOWN = 16
 _MOST_THREADS = 4
-_WORTH_A_THREAD = (
-    16 << 10
-)  # pages inflated by anything faster than zlib gain from threads only where they are this large
+_WORTH_A_THREAD = 16 << 10  # bytes in a page that is worth a thread with codecs faster than zlib
 _COUNT_BEFORE_READING = 4 << 20  # bytes of bitmap (128 GiB of 4 KiB pages) that are counted before a page is believed
 
 Stored = tuple[list["memoryview | None"], list[int]]  # of each page the stored bytes and the flags
@@ -48,17 +38,15 @@ class KdumpMemory(ContainerMemory):
         source: ByteSource,
         *,
         block_size: int,
-        exists: Bitmap,
         dumped: DumpedFrames,
         descriptors: Descriptors,
         frames: int,
         status: int,
-        dump_level: int,
+        reasons: Reasons,
         problems: Problems,
     ) -> None:
         self._source = source
         self._block_size = block_size
-        self._exists = exists
         self._dumped = dumped
         self._descriptors = descriptors
         self._frames = frames  # as the header declares them, whether or not the file reaches so far
@@ -66,12 +54,11 @@ class KdumpMemory(ContainerMemory):
         self._threads = 1
         if status & ZLIB or (status & (LZO | SNAPPY | ZSTD) and block_size >= _WORTH_A_THREAD):
             self._threads = min(_MOST_THREADS, os.cpu_count() or 1)
-        self._dump_level = dump_level
         self._problems = problems
         self._codecs = Codecs(block_size, source.name)
         self._cache: dict[int, bytes] = {}
         self._agrees: bool | None = None
-        self._damaged: set[int] = set()
+        self._reasons = reasons
 
     # -- any page -----------------------------------------------------------------------------------------------------
 
@@ -107,7 +94,7 @@ class KdumpMemory(ContainerMemory):
         """Return many consecutive pages; nothing is inflated before all are known to be in the file."""
         missing = self._dumped.first_missing(frame, count)
         if missing is not None:
-            raise self._missing(missing)
+            raise self._reasons.missing(missing)
         self._judge(frame)
         pages: list[Any] = []
         step = max(1, (1 << 20) // self._block_size)
@@ -124,95 +111,20 @@ class KdumpMemory(ContainerMemory):
         """Return a page, or raise with the reason why it cannot be had."""
         rank = self._dumped.rank(frame)
         if rank is None:
-            raise self._missing(frame)
+            raise self._reasons.missing(frame)
         if not self._agrees:
             self._judge(frame)
         desc = self._descriptors.one(rank)
         if desc is None:
-            raise self._cut(frame, rank, "the file ends before its descriptor", self._descriptors.at(rank + 1))
+            raise self._reasons.cut(frame, rank, "the file ends before its descriptor", self._descriptors.at(rank + 1))
         offset, size, flags = desc
         data = self._source.view(offset, size) if size <= self._block_size else b""
         if len(data) != size or offset <= self._descriptors.at(rank) or not size:
-            raise self._misplaced(frame, rank, offset, size)
+            raise self._reasons.misplaced(frame, rank, offset, size)
         try:
             return self._codecs[flags](data)
         except PageDamage as damage:
-            raise self._damage(frame, rank, damage.expected, damage.got) from None
-
-    # -- why a page cannot be had -------------------------------------------------------------------------------------
-
-    def _missing(self, frame: int) -> MissingMemoryError:
-        """Return the error for a frame that has no page in this file."""
-        address, path = frame * self._block_size, self._source.name
-        bitmap = self._dumped.bitmap
-        where = f"physical address {address:#x} (page frame {frame:#x})"
-        place: dict[str, Any] = {"address": address, "frame": frame, "path": path}
-        if frame >= self._frames:
-            return MissingMemoryError(
-                f"there is no memory at {where}", reason=ABSENT, **place,
-                expected=f"an address below {self._frames * self._block_size:#x}",
-                hint="the segments command lists what is there",
-            )  # fmt: skip
-        if frame // 8 >= bitmap.held:
-            return MissingMemoryError(
-                f"nothing is known of {where}: the file ends before the bitmap says whether it is there", reason=CUT, **place,
-                offset=bitmap.offset + frame // 8, expected=f"at least {bitmap.offset + bitmap.size:,} bytes",
-                got=f"{self._source.size:,} bytes", hint="copy the vmcore again",
-            )  # fmt: skip
-        if bitmap.bit(frame):
-            first, end = self._dumped.first, self._dumped.end
-            return MissingMemoryError(
-                f"{where} is in another part of this split dump", reason=ELSEWHERE, **place,
-                expected=f"the part with page frame {frame:#x}", got=f"page frames {first:#x} up to {end:#x}",
-                hint="give the other parts too: --part FILE for each, or a list of files to open_vmcore",
-            )  # fmt: skip
-        if self._exists.bit(frame):
-            return MissingMemoryError(
-                f"{where} was left out when the dump was written (dump level {self._dump_level})", reason=EXCLUDED, **place,
-                offset=bitmap.offset + frame // 8,
-                hint="makedumpfile -d excludes such pages; a lower dump level would keep them",
-            )  # fmt: skip
-        return MissingMemoryError(
-            f"there is no memory at {where}", reason=ABSENT, **place, offset=self._exists.offset + frame // 8,
-            hint="the segments command lists what is there",
-        )  # fmt: skip
-
-    def _misplaced(self, frame: int, rank: int, offset: int, size: int) -> MissingMemoryError:
-        """Return the error for a page whose descriptor does not lead to its bytes."""
-        if not offset and not size and self._incomplete:
-            return self._cut(frame, rank, "makedumpfile ran out of room before it wrote it", None)
-        farthest = self._descriptors.at(self._frames) + (self._frames + 1) * self._block_size
-        if not 0 < size <= self._block_size:
-            return self._damage(frame, rank, f"1 to {self._block_size:,} stored bytes", f"{size:,}")
-        if not self._descriptors.at(rank) < offset <= farthest:
-            return self._damage(
-                frame, rank, f"data between {self._descriptors.at(rank + 1):#x} and {farthest:#x}", f"{offset:#x}"
-            )
-        return self._cut(frame, rank, "the file ends before its data do", offset + size)
-
-    def _cut(self, frame: int, rank: int, why: str, end: int | None) -> MissingMemoryError:
-        address = frame * self._block_size
-        return MissingMemoryError(
-            f"the page at physical address {address:#x} (page frame {frame:#x}) is missing: {why}", reason=CUT,
-            address=address, frame=frame, path=self._source.name, offset=self._descriptors.at(rank),
-            expected=None if end is None else f"at least {end:,} bytes",
-            got=None if end is None else f"{self._source.size:,} bytes", hint="the dump or its copy did not finish",
-        )  # fmt: skip
-
-    def _damage(self, frame: int, rank: int, expected: str, got: str) -> MissingMemoryError:
-        """Return the error for a page that is in the file and damaged, and record the damage."""
-        address, offset = frame * self._block_size, self._descriptors.at(rank)
-        self._damaged.add(frame)
-        if len(self._damaged) <= _PROBLEMS_SHOWN:
-            self._problems.error(
-                "pages", f"the page at physical address {address:#x} (page frame {frame:#x}) is damaged", offset=offset,
-                expected=expected, got=got,
-            )  # fmt: skip
-        return MissingMemoryError(
-            f"the page at physical address {address:#x} (page frame {frame:#x}) is damaged", reason=DAMAGED,
-            address=address, frame=frame, path=self._source.name, offset=offset, expected=expected, got=got,
-            hint="the other pages can be read",
-        )  # fmt: skip
+            raise self._reasons.damage(frame, rank, damage.expected, damage.got) from None
 
     # -- can the bitmap be believed -----------------------------------------------------------------------------------
 
@@ -372,10 +284,10 @@ class KdumpMemory(ContainerMemory):
         """Return the bytes of memory that are in the file."""
         return self._dumped.total * self._block_size
 
-    def check(self, progress: Callable[[int], object]) -> None:
-        """Inflate every page."""
+    def check(self, progress: Callable[[int], object], *, pages: bool = True) -> None:
+        """Compare the bitmap with the descriptors; with ``pages`` inflate every page."""
+        if not self.agrees() or not pages:
+            return
         for _, data in self.chunks(1 << 20, None):
             progress(len(data))
-        more = len(self._damaged) - _PROBLEMS_SHOWN
-        if more > 0:
-            self._problems.error("pages", f"and {more:,} more damaged pages")
+        self._reasons.summarise()

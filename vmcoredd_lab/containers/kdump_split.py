@@ -8,15 +8,18 @@ from functools import cached_property
 import numpy as np
 
 from vmcoredd_lab.containers.base import Container
-from vmcoredd_lab.containers.kdump import KdumpContainer, ranges_size, ranges_table
-from vmcoredd_lab.containers.kdump_bitmaps import Ranges
+from vmcoredd_lab.containers.kdump import KdumpContainer, ranges_table
+from vmcoredd_lab.containers.kdump_bitmaps import EXCLUDED, PRESENT, Ranges
 from vmcoredd_lab.containers.memory import ELSEWHERE, ContainerMemory, MissingMemoryError
 from vmcoredd_lab.errors import OpenError
 from vmcoredd_lab.problems import Problems
+from vmcoredd_lab.source import ByteSource
 from vmcoredd_lab.tables import Table
 from vmcoredd_lab.text import escape
 
-__all__ = ["SplitContainer"]
+__all__ = ["SplitContainer", "SplitSource"]
+
+Share = tuple[KdumpContainer, int, int]  # a part and the page frames that it answers for: first, end
 
 # What is the same in all parts of one dump; header.status may differ where one part alone ran out of room.
 _SAME = ("header_version", "nodename", "release", "version", "machine", "tv_sec", "tv_usec", "block_size", "bitmap_blocks",
@@ -35,16 +38,16 @@ class SplitContainer(Container):
         parts = [_checked(one, given[0]) for one in given]
         self.first = next((part for part in parts if not _notes_damaged(part)), parts[0])
         self.parts = sorted(parts, key=lambda part: part.part)
-        self.source, self.notes = self.first.source, self.first.notes
+        self.source = SplitSource(self.first.source, [part.source for part in parts])
+        self.notes = self.first.notes
         self.machine, self.byteorder, self.bits = self.first.machine, self.first.byteorder, self.first.bits
         self.block_size = self.first.block_size
-        self.frames = max(part.frames for part in parts)
         self.problems = Problems()
-        self._check_cover()
+        self._shares = self._cover(max(part.frames for part in parts))
 
-    def _check_cover(self) -> None:
-        """Record which page frames no part is for, and which more than one is for."""
-        done = 0
+    def _cover(self, frames: int) -> list[Share]:
+        """Return the page frames that each part answers for; record which no part is for, or more than one."""
+        done, shares = 0, []
         for part in self.parts:
             start, end = part.part
             if start > done:
@@ -55,9 +58,12 @@ class SplitContainer(Container):
                     offset=part.block_size, expected=f"page frames from {done:,}",
                     got=f"page frames from {start:,} up to {end:,}",
                 )  # fmt: skip
+            if end > max(start, done):
+                shares.append((part, max(start, done), end))
             done = max(done, end)
-        if done < self.frames:
-            self._missing(done, self.frames)
+        if done < frames:
+            self._missing(done, frames)
+        return shares
 
     def _missing(self, start: int, end: int) -> None:
         given = ", ".join(part.source.name for part in self.parts)
@@ -82,19 +88,14 @@ class SplitContainer(Container):
     @cached_property
     def ranges(self) -> Ranges:
         """The runs of page frames that the parts are for, joined where one goes on in the next part."""
-        done, found = 0, []
-        for part in self.parts:
-            kind, start, count = part.ranges
-            keep = start + count > done
-            kind, start, count = kind[keep], start[keep], count[keep]
-            cut = np.maximum(start, done)
-            found.append((kind, cut, count - (cut - start)))
-            done = max(done, part.part[1])
+        if not self._shares:
+            return self.first.ranges(0, 0)
+        found = [part.ranges(start, end) for part, start, end in self._shares]
         kind, start, count = (np.concatenate(columns) for columns in zip(*found, strict=True))
         new = np.ones(len(kind), bool)
         new[1:] = (kind[1:] != kind[:-1]) | (start[1:] != (start + count)[:-1])
         firsts = np.flatnonzero(new)
-        return kind[firsts], start[firsts], np.add.reduceat(count, firsts) if len(firsts) else count
+        return kind[firsts], start[firsts], np.add.reduceat(count, firsts)
 
     def segment_count(self) -> int:
         """Return the number of runs of page frames."""
@@ -102,7 +103,9 @@ class SplitContainer(Container):
 
     def memory_size(self) -> tuple[int, int]:
         """Return the bytes of page frames that exist, and of those in the parts."""
-        return ranges_size(self.ranges, self.block_size)
+        counts = [part.count(start, end)[1] for part, start, end in self._shares]
+        held = sum(frames[PRESENT] for frames in counts)
+        return (held + sum(frames[EXCLUDED] for frames in counts)) * self.block_size, held * self.block_size
 
     def segments(self) -> Table:
         """Return the runs of page frames; their descriptors are in different files and have no offset."""
@@ -112,7 +115,7 @@ class SplitContainer(Container):
     @cached_property
     def memory(self) -> SplitMemory:
         """The pages of all parts."""
-        return SplitMemory(self.parts)
+        return SplitMemory(self.parts, self._shares)
 
     def phys_base(self) -> int | None:
         """Return the sub-header's phys_base."""
@@ -130,29 +133,48 @@ class SplitContainer(Container):
         """Return utsname of the crashed kernel, and how makedumpfile wrote the parts."""
         return self.first.identity()
 
+
+class SplitSource(ByteSource):
+    """The bytes of one part, where notes and device dumps are read; the others lie beneath it."""
+
+    def __init__(self, first: ByteSource, parts: Sequence[ByteSource]) -> None:
+        self._first = first
+        self.name, self.size, self.layers = first.name, first.size, first.layers
+        self.mapped = all(part.mapped for part in parts)
+        self.beneath = tuple(parts)
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return up to ``size`` bytes from ``offset`` of the first part."""
+        return self._first.read(offset, size)
+
+    def view(self, offset: int, size: int) -> memoryview:
+        """Return the same as :meth:`read`, without a copy where the part allows it."""
+        return self._first.view(offset, size)
+
+    def problems(self) -> Problems:
+        """Return what is known to be wrong with the files themselves."""
+        return Problems(*(part.problems() for part in self.beneath))
+
     def close(self) -> None:
         """Release all files."""
-        for part in self.parts:
+        for part in self.beneath:
             part.close()
 
 
 class SplitMemory(ContainerMemory):
     """Pages of several files, each asked for the frames it is for."""
 
-    def __init__(self, parts: Sequence[KdumpContainer]) -> None:
-        self._parts = parts
+    def __init__(self, parts: Sequence[KdumpContainer], shares: Sequence[Share]) -> None:
+        self._parts, self._shares = parts, shares
         self._block_size = parts[0].block_size
-        self._last = parts[0]
+        self._last: Share = (parts[0], 0, 0)
 
-    def _part_of(self, frame: int) -> KdumpContainer:
-        """Return the part that this frame belongs to; where none was given, one that can say so."""
-        start, end = self._last.part
+    def _part_of(self, frame: int) -> Share:
+        """Return the part that answers for this frame, and its frames; where none was given, one that can say so."""
+        _, start, end = self._last
         if not start <= frame < end:
-            for part in self._parts:
-                start, end = part.part
-                if start <= frame < end:
-                    self._last = part
-                    break
+            nobody = (self._parts[0], frame, frame + 1)
+            self._last = next((share for share in self._shares if share[1] <= frame < share[2]), nobody)
         return self._last
 
     def read(self, address: int, size: int) -> bytes:
@@ -160,10 +182,8 @@ class SplitMemory(ContainerMemory):
         found: list[bytes] = []
         end = address + size
         while address < end:
-            frame = address // self._block_size
-            part = self._part_of(frame)
-            start, stop = part.part
-            here = end if not start <= frame < stop else min(end, stop * self._block_size)
+            part, _, stop = self._part_of(address // self._block_size)
+            here = min(end, stop * self._block_size)
             try:
                 found.append(part.memory.read(address, here - address))
             except MissingMemoryError as error:
@@ -175,22 +195,21 @@ class SplitMemory(ContainerMemory):
 
     def chunks(self, size: int, threads: int | None) -> Iterator[tuple[int, bytes]]:
         """Yield (physical address, bytes) part by part."""
-        done = 0
-        for part in self._parts:
+        for part, start, _ in self._shares:
+            first = start * self._block_size
             for address, data in part.memory.chunks(size, threads):
-                if address + len(data) > done:
-                    at = max(address, done)
+                if address + len(data) > first:
+                    at = max(address, first)
                     yield at, data[at - address :]
-            done = max(done, part.part[1] * self._block_size)
 
     def work(self) -> int:
         """Return the bytes of memory that are in the parts."""
         return sum(part.memory.work() for part in self._parts)
 
-    def check(self, progress: Callable[[int], object]) -> None:
-        """Inflate every page of every part."""
+    def check(self, progress: Callable[[int], object], *, pages: bool = True) -> None:
+        """Check every part."""
         for part in self._parts:
-            part.memory.check(progress)
+            part.memory.check(progress, pages=pages)
 
 
 def _checked(one: Container, first: Container) -> KdumpContainer:
@@ -206,7 +225,9 @@ def _checked(one: Container, first: Container) -> KdumpContainer:
             "not a part of a split dump", path=path, expected="a part that makedumpfile --split wrote",
             got=f"a vmcore in the format {one.format}", hint="only such parts are given together; open this file alone",
         )  # fmt: skip
-    if not one.sub_header["split"]:
+    if (
+        not one.sub_header["split"] and one.frames
+    ):  # a part that is cut before its bitmaps may not even say that it is one
         raise OpenError(
             "a whole dump, not a part of a split one", path=path, offset=one.block_size, expected="split 1", got="split 0",
             hint="open this file alone",

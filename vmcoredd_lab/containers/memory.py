@@ -71,13 +71,17 @@ class ContainerMemory(ABC):
     def chunks(self, size: int, threads: int | None) -> Iterator[tuple[int, bytes]]:
         """Yield (physical address, bytes) of all memory that is in the file, by address, each byte once.
 
-        Pieces are at most about ``size`` long; ``threads`` None: as many as help. What is damaged is passed over and recorded among the problems.
+        Pieces are at most about ``size`` long; ``threads`` None: as many as help. What is damaged is passed over and
+        recorded among the problems.
         """
 
-    def check(self, progress: Callable[[int], object]) -> None:
-        """Read everything, so that what is damaged is among the problems; ``progress`` is told of bytes done."""
+    def check(self, progress: Callable[[int], object], *, pages: bool = True) -> None:
+        """Look for damage, so that it is among the problems; with ``pages`` in all of memory.
+
+        ``progress`` is told of bytes done.
+        """
         return
 
     def work(self) -> int:
-        """Return how many bytes :meth:`check` goes through; 0 where there is nothing to check."""
+        """Return how many bytes :meth:`check` goes through with ``pages``; 0 where there is nothing to check."""
         return 0

@@ -10,7 +10,7 @@ from vmcoredd_lab.containers.kdump import KdumpContainer
 from vmcoredd_lab.containers.kdump_split import SplitContainer
 from vmcoredd_lab.containers.signatures import describe
 from vmcoredd_lab.errors import OpenError
-from vmcoredd_lab.source import ByteSource
+from vmcoredd_lab.source import ByteSource, unwrap
 
 __all__ = ["container_class", "open_container", "open_parts"]
 
@@ -26,12 +26,13 @@ def container_class(source: ByteSource) -> Callable[[ByteSource], Container] | N
 
 
 def open_container(source: ByteSource) -> Container:
-    """Return the container that the first bytes of ``source`` announce.
+    """Return the container that the first bytes of ``source`` announce, once what wraps it is taken off.
 
     Raises
     ------
     OpenError: the content is something else; the message says what it looks like and what would be needed.
     """
+    source = unwrap(source)
     kind = container_class(source)
     if kind is not None:
         return kind(source)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from vmcoredd_lab.containers.memory import ABSENT, CUT, EXCLUDED, ContainerMemory, MissingMemoryError
+from vmcoredd_lab.containers.memory import ABSENT, CUT, DAMAGED, EXCLUDED, ContainerMemory, MissingMemoryError
 from vmcoredd_lab.source import ByteSource
 from vmcoredd_lab.tables import Codes, Table
 
@@ -68,6 +68,12 @@ class SegmentMemory(ContainerMemory):
             offset = int(table["offset"][which])
             within = address - start
             part = self._source.read(offset + within, min(size, filesz - within))
+            if not part:  # a damaged piece of a compressed file, or one that the system cannot read
+                raise MissingMemoryError(
+                    f"{space} address {address:#x} is in a part of the file that cannot be read", reason=DAMAGED,
+                    address=address, space=space, path=self._source.name, offset=offset + within,
+                    hint="the problems command says why",
+                )  # fmt: skip
             if space == "physical":
                 self._last = (start, start + filesz, offset)
             parts.append(part)

@@ -13,7 +13,7 @@ from vmcoredd_lab.errors import NotInFileError, OpenError, VmcoreddLabError
 from vmcoredd_lab.model import Note
 from vmcoredd_lab.notes.vmcoredd import DUMP_NAME_SIZE, split_name
 from vmcoredd_lab.problems import Problems
-from vmcoredd_lab.source import Buffer, ByteSource, open_source
+from vmcoredd_lab.source import Buffer, ByteSource, open_unwrapped
 from vmcoredd_lab.tables import Column, Schema, Table
 from vmcoredd_lab.text import escape, plural
 
@@ -214,8 +214,7 @@ def open_device_dump(path: Any, *, record: int = 0) -> DeviceDump:
     OpenError: the content is not of a format that any decoder knows, or is cut inside its header.
     NotInFileError: there is no such record.
     """
-    source = open_source(path)
-    return bare_device_dumps(source)[record]
+    return bare_device_dumps(open_unwrapped(path, wanted=lambda source: dump_start(source) is not None))[record]
 
 
 def dump_start(source: ByteSource, at: int = 0) -> int | None:

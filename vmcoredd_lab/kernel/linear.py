@@ -50,27 +50,26 @@ def linear_maps(
         return _x86_64(info, phys_base, read)
     if machine == "aarch64":
         return _arm64(info)
-    return [], [f"how {machine} maps its memory (its page tables are not read)"]
+    return [], [f"a map of {machine}'s memory, which VMCOREINFO does not give"]
 
 
 def _number(info: Mapping[str, str], key: str) -> int | None:
-    """Return NUMBER(key) or key, written in either base; None where it is not there or no number."""
+    """Return NUMBER(key) or key, written in either base; None where it is not there or no number of 64 bits."""
     text = info.get(f"NUMBER({key})", info.get(key))
-    try:
-        return None if text is None else int(text, 0)
-    except ValueError:
-        return _hexadecimal(text)
+    found = _parsed(text, 0)
+    return _parsed(text, 16) if found is None else found
 
 
-def _hexadecimal(text: str | None) -> int | None:
+def _parsed(text: str | None, base: int) -> int | None:
     try:
-        return None if text is None else int(text, 16)
+        number = int(text or "", base)
     except ValueError:
         return None
+    return number if -(1 << 63) <= number <= ALL_BITS else None
 
 
 def _symbol(info: Mapping[str, str], name: str) -> int | None:
-    return _hexadecimal(info.get(f"SYMBOL({name})"))
+    return _parsed(info.get(f"SYMBOL({name})"), 16)
 
 
 def _x86_64(

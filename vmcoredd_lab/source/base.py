@@ -45,9 +45,12 @@ class ByteSource(ABC):
         """Return the same as :meth:`read`, without a copy where the source allows it."""
         return memoryview(self.read(offset, size))
 
+    def done_with(self, offset: int, size: int) -> None:  # noqa: B027  most keep nothing
+        """Say that these bytes will not be looked at soon, so that a mapped file need not keep them in memory."""
+
     def problems(self) -> Problems:
         """Return what is known so far to be wrong with the file itself, whatever is in it."""
-        return Problems()
+        return Problems(*(source.problems() for source in self.beneath))
 
     def close(self) -> None:  # noqa: B027  nothing to release by default
         """Release the file behind the source."""

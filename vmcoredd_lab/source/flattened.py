@@ -109,6 +109,7 @@ class _Walk:
         while True:
             if position - told > 1 << 22:
                 advance(position - told)
+                self._source.done_with(told, position - told)
                 told = position
             header = self._headers.at(position)
             if header is None:
@@ -131,7 +132,7 @@ class _Walk:
                     return
                 position = following
                 continue
-            if size == previous and self._source.mapped:  # records of one size in a row, as makedumpfile's buffer makes them
+            if size == previous and self._source.mapped:  # a row of one size, as makedumpfile's buffer makes them
                 position = self._row(position, size)
                 continue
             previous = size
@@ -170,7 +171,8 @@ class _Walk:
         got = f"offset {offset:#x}, size {size:#x}"
         possible = 0 <= offset <= LIMIT and offset + size <= LIMIT
         if possible and left < size <= LARGE:
-            return self._cut(position, offset, size, left)
+            self._cut(position, offset, size, left)
+            return None
         if not possible and 0 < size <= left and self._headers.plausible(position + RECORD + size):
             self._problems.error(
                 WHERE, "a record that belongs where no vmcore reaches; it is left out", offset=position,
@@ -180,7 +182,8 @@ class _Walk:
         self._losses += 1
         found = find_chain(self._headers, position + 1) if self._losses <= MOST_LOSSES else None
         if found is None and possible and size > left:
-            return self._cut(position, offset, size, left)
+            self._cut(position, offset, size, left)
+            return None
         self._problems.error(
             WHERE, "not a record's header: the chain of records is lost here; "
             + ("nothing behind it is used" if found is None else f"it goes on at {found:#x}, what lies between is lost"),

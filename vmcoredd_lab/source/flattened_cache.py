@@ -22,7 +22,7 @@ __all__ = ["SUFFIX", "load", "store"]
 
 SUFFIX = ".vmcoredd-index"
 _SIGNATURE = b"VMCDDIX1"
-_HEADER = struct.Struct("<8sqqqqI4x")  # signature, size and mtime_ns of the flattened file, records, end, CRC-32 of the rest
+_HEADER = struct.Struct("<8sqqqqI4x")  # signature, size and mtime_ns of the file, records, end, CRC-32 of the columns
 _SAMPLE = 64
 
 
@@ -45,7 +45,9 @@ def store(path: Path, source: ByteSource, records: Records, problems: Problems) 
                 Path(file.name).unlink(missing_ok=True)
                 raise
     except OSError as error:
-        problems.add("info", "flattened records", f"the index cannot be kept beside the file: {error.strerror or error}")
+        problems.add(
+            "info", "flattened records", f"the index cannot be kept beside the file: {error.strerror or error}"
+        )
 
 
 def load(path: Path, source: ByteSource) -> Records | None:
@@ -55,32 +57,33 @@ def load(path: Path, source: ByteSource) -> Records | None:
         beside = path.with_name(path.name + SUFFIX)
         length = beside.stat().st_size
         with beside.open("rb") as file:
-            head = file.read(_HEADER.size)
-            if len(head) < _HEADER.size:
-                return None
+            head = file.read(_HEADER.size).ljust(_HEADER.size, b"\0")
             signature, size, mtime, count, end, checksum = _HEADER.unpack(head)
-            if (signature, size, mtime) != (_SIGNATURE, status.st_size, status.st_mtime_ns) or size != source.size:
-                return None
-            if count < 1 or length != _HEADER.size + 24 * count:
+            same = (signature, size, mtime) == (_SIGNATURE, status.st_size, status.st_mtime_ns) and size == source.size
+            if not same or count < 1 or length != _HEADER.size + 24 * count:
                 return None
             columns = [file.read(8 * count) for _ in range(3)]
     except OSError:
         return None
     if _checksum(columns) != checksum or any(len(c) != 8 * count for c in columns):
         return None
-    offsets, sizes, places = (np.frombuffer(c, "<i8").astype(np.int64) for c in columns)
+    records = Records(*(array("q", np.frombuffer(c, "<i8").astype(np.int64).tobytes()) for c in columns), end=end)
+    return records if _agrees(records, source) else None
+
+
+def _agrees(records: Records, source: ByteSource) -> bool:
+    """Return whether every record lies inside the file, and those of a sample where their headers say."""
+    offsets, sizes, places = records.arrays()
     inside = (offsets >= 0) & (sizes > 0) & (sizes <= LIMIT) & (offsets <= LIMIT - sizes)
     inside &= (places >= 4096 + RECORD) & (places <= source.size - sizes)
     if not inside.all():
-        return None
+        return False
     headers = Headers(source)
-    last = headers.at(end) if end > 0 else None
+    last = headers.at(records.end) if records.end > 0 else None
     if last is None or last[0] != -1:
-        return None
-    for i in np.unique(np.linspace(0, count - 1, _SAMPLE).astype(np.int64)).tolist():
-        if headers.at(int(places[i]) - RECORD) != (int(offsets[i]), int(sizes[i])):
-            return None
-    return Records(*(array("q", c.tobytes()) for c in (offsets, sizes, places)), end)
+        return False
+    sample = np.unique(np.linspace(0, len(records) - 1, _SAMPLE).astype(np.int64)).tolist()
+    return all(headers.at(int(places[i]) - RECORD) == (int(offsets[i]), int(sizes[i])) for i in sample)
 
 
 def _checksum(columns: list[bytes]) -> int:
@@ -88,4 +91,3 @@ def _checksum(columns: list[bytes]) -> int:
     for column in columns:
         checksum = zlib.crc32(column, checksum)
     return checksum
-

@@ -18,6 +18,7 @@ LIMIT = 1 << 52  # no machine has more memory, so no vmcore is larger
 RECORD = 16  # bytes of a record's header
 _PAIR = struct.Struct(">qq")
 _WINDOW = 4096  # read at once where reading costs; records of makedumpfile are mostly 64 KiB apart
+_AT_ONCE = 32 << 20  # bytes of the file that a row may span
 _LONGEST = 1 << 40  # of one record, when looking for records behind a damaged place
 _MOST_TRIED = 1 << 18
 _CHAIN = 4  # headers in a row that make a place believable
@@ -30,7 +31,7 @@ class Records:
     offsets: array[int] = field(default_factory=lambda: array("q"))
     sizes: array[int] = field(default_factory=lambda: array("q"))
     places: array[int] = field(default_factory=lambda: array("q"))
-    end: int = 0  # where the record that ends the file is
+    end: int = field(default=0, kw_only=True)  # where the record that ends the file is
 
     def arrays(self) -> tuple[Array, Array, Array]:
         """Return the three columns as NumPy arrays."""
@@ -68,7 +69,8 @@ class Headers:
         Each header is where the one before says, so looking at them all at once is as exact as one by one.
         """
         step = RECORD + size
-        room = min(most, max(1, (len(self._window) - (position - self._start)) // step))
+        room = (len(self._window) - (position - self._start)) // step
+        room = max(1, min(room, most, max(64, _AT_ONCE // step)))
         count, offsets = min(room, 64), np.zeros(0, ">i8")
         while True:
             shape, strides = (count, 2), (step, 8)

@@ -14,6 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from vmcoredd_lab.errors import OpenError
 from vmcoredd_lab.source.base import ByteSource, MemorySource
+from vmcoredd_lab.source.files import FileSource, LiveSource, is_live
 from vmcoredd_lab.source.urls import is_url, local_path
 from vmcoredd_lab.text import escape
 
@@ -27,6 +28,8 @@ _remotes: ContextVar[list[RemoteSource] | None] = ContextVar("remotes", default=
 
 class MappedSource(ByteSource):
     """A local file through mmap: pages come in when they are looked at."""
+
+    mapped = True
 
     def __init__(self, path: str, file: IO[bytes], size: int) -> None:
         self.name = path
@@ -42,39 +45,18 @@ class MappedSource(ByteSource):
         """Return the mapped bytes themselves."""
         return self._view[offset : offset + size]
 
+    def done_with(self, offset: int, size: int) -> None:
+        """Let whole pages go; they come back from the file when they are looked at again."""
+        start = -(-offset // mmap.PAGESIZE) * mmap.PAGESIZE
+        length = (min(offset + size, self.size) - start) // mmap.PAGESIZE * mmap.PAGESIZE
+        if length > 0:
+            self._map.madvise(mmap.MADV_DONTNEED, start, length)
+
     def close(self) -> None:
         """Drop the mapping once no view of it is left."""
         self._view.release()
         with contextlib.suppress(BufferError):  # a frame still looks at it; the mapping goes with the last view
             self._map.close()
-
-
-class FileSource(ByteSource):
-    """A seekable binary file object, or a special file (/proc/vmcore, a block device) that cannot be mapped."""
-
-    def __init__(self, file: IO[bytes], name: str) -> None:
-        self.name = name
-        self._file = file
-        self.size = file.seek(0, os.SEEK_END)
-
-    def read(self, offset: int, size: int) -> bytes:
-        """Return up to ``size`` bytes from ``offset``, joining short reads."""
-        parts: list[bytes] = []
-        size = min(size, self.size - offset)
-        if size <= 0:
-            return b""
-        self._file.seek(offset)
-        while size > 0:
-            part = self._file.read(size)
-            if not part:
-                break
-            parts.append(part)
-            size -= len(part)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
-
-    def close(self) -> None:
-        """Close the file object."""
-        self._file.close()
 
 
 def open_source(what: Any) -> ByteSource:
@@ -103,7 +85,8 @@ def open_source(what: Any) -> ByteSource:
 @contextlib.contextmanager
 def opened_remotes() -> Iterator[list[RemoteSource]]:
     """Give a list to which every URL that is opened meanwhile adds its source."""
-    token = _remotes.set(found := [])
+    found: list[RemoteSource] = []
+    token = _remotes.set(found)
     try:
         yield found
     finally:
@@ -126,7 +109,9 @@ def _open_url(url: str) -> ByteSource:
 def _open_path(path: Path) -> ByteSource:
     name = escape(os.fspath(path))
     try:
-        file = path.open("rb")
+        if stat.S_ISFIFO(path.stat().st_mode):  # opening would wait for who writes
+            raise _not_at_will("it is a pipe", name)
+        file = path.open("rb", buffering=0)
     except FileNotFoundError:
         url = re.match(r"[a-z][a-z0-9+.-]+:/[^/]", name)  # pathlib makes one / of two
         raise OpenError(
@@ -139,22 +124,25 @@ def _open_path(path: Path) -> ByteSource:
     except OSError as error:
         raise OpenError(f"cannot be opened: {error.strerror}", path=name) from None
     status = os.fstat(file.fileno())
-    if not stat.S_ISREG(status.st_mode):
-        try:
-            return _seekable(file, name)
-        except OpenError:
-            file.close()
-            raise
-    with file:
-        if status.st_size == 0:
-            return MemorySource(b"", name)
-        return MappedSource(name, file, status.st_size)
+    if stat.S_ISREG(status.st_mode) and not is_live(path, status):
+        with file:
+            try:
+                return MappedSource(name, file, status.st_size)
+            except (OSError, ValueError, OverflowError):  # a file system without mmap
+                return FileSource(path.open("rb", buffering=0), name)
+    try:
+        return LiveSource(file, name)
+    except OSError as error:
+        file.close()
+        raise _not_at_will(error.strerror or str(error), name) from None
 
 
 def _seekable(file: IO[bytes], name: str) -> FileSource:
     try:
         return FileSource(file, name)
     except OSError as error:  # a pipe
-        raise OpenError(
-            f"cannot be read at will: {error.strerror or error}", path=name, hint="copy it to a regular file first"
-        ) from None
+        raise _not_at_will(error.strerror or str(error), name) from None
+
+
+def _not_at_will(why: str, name: str) -> OpenError:
+    return OpenError(f"cannot be read at will: {why}", path=name, hint="copy it to a regular file first")

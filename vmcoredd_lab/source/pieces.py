@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from vmcoredd_lab.problems import Problems
 from vmcoredd_lab.source.base import ByteSource
 
 __all__ = ["Array", "Pieces", "PiecesSource", "last_one_holds"]
@@ -21,6 +20,7 @@ class PiecesSource(ByteSource):
     def __init__(self, inner: ByteSource, pieces: Pieces, size: int, layer: str) -> None:
         self.name = inner.name
         self.layers = (*inner.layers, layer)
+        self.beneath = (inner,)
         self.size = size
         self._inner = inner
         self._starts, self._ends, self._places = pieces
@@ -51,9 +51,12 @@ class PiecesSource(ByteSource):
                 break
         return memoryview(joined).toreadonly()
 
-    def problems(self) -> Problems:
-        """Return what is wrong with the file that the pieces lie in."""
-        return self._inner.problems()
+    def done_with(self, offset: int, size: int) -> None:
+        """Pass it on for the piece that ``offset`` is in."""
+        which = int(np.searchsorted(self._ends, offset, "right"))
+        if which < len(self._ends) and self._starts[which] <= offset:
+            size = min(size, int(self._ends[which]) - offset)
+            self._inner.done_with(int(self._places[which]) + offset - int(self._starts[which]), size)
 
     def close(self) -> None:
         """Release the file behind."""

@@ -23,6 +23,7 @@ __all__ = ["RemoteSource", "Traffic", "open_transport"]
 CACHE = 128 << 20
 LARGEST_REQUEST = 8 << 20
 LARGEST_READ = 4 << 30  # at once, into memory
+TRIES_TO_OPEN = 3  # a name that is not known or a port where nobody listens is seldom mended by waiting
 BACKOFF = 0.25  # seconds before the second try, doubled before each further one
 PACKAGES = {
     "s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "http": "aiohttp", "https": "aiohttp", "sftp": "paramiko",
@@ -80,7 +81,7 @@ class RemoteSource(ByteSource):
         self._ahead = ReadAhead()
         self._transport = url if isinstance(url, Transport) else open_transport(url, **storage_options)
         self.name = self._transport.name
-        self._try(self._open, lambda: 0, 0, "an answer")
+        self._try(self._open, lambda: 0, 0, None)
         self.size = self._transport.identity.size
         head = self._transport.head
         self._whole = head if len(head) == self.size else None
@@ -163,11 +164,16 @@ class RemoteSource(ByteSource):
     def _fetch(self, start: int, stop: int, into: bytearray) -> None:
         """Append bytes [start, stop) to ``into``; an answer that stops early is taken, and the rest asked for."""
         before = len(into)
+        at = start
+
+        def one_answer() -> None:
+            self._transport.fetch(at, stop, into)
 
         def fetch() -> None:
+            nonlocal at
             while (at := start + len(into) - before) < stop:
                 enough = len(into) + min(BLOCK, stop - at)
-                self._sent(lambda at=at: self._transport.fetch(at, stop, into), lambda: len(into))
+                self._sent(one_answer, lambda: len(into))
                 if len(into) < enough:
                     raise InterruptedReadError("the answers are shorter than what was asked for")
 
@@ -190,9 +196,9 @@ class RemoteSource(ByteSource):
             self.traffic.seconds += self._clock() - began
             self.traffic.bytes += come() - had
 
-    def _try(self, action: Callable[[], object], come: Callable[[], int], start: int, expected: str) -> None:
+    def _try(self, action: Callable[[], object], come: Callable[[], int], start: int, expected: str | None) -> None:
         """Do something until it succeeds; each MiB that came meanwhile allows a further failure."""
-        failures = 0
+        failures, tries = 0, self._transport.tries if expected else min(self._transport.tries, TRIES_TO_OPEN)
         while True:
             had = come()
             try:
@@ -211,10 +217,11 @@ class RemoteSource(ByteSource):
                 return
             failures += 1
             got = come()
-            if failures - (got >> 20) >= self._transport.tries:
+            if failures - (got >> 20) >= tries:
                 raise self._failed(OpenError(
-                    f"cannot be read: {reason}", path=self.name, offset=start + got if start or got else None,
-                    expected=expected, got=f"{got:,} bytes after {plural(failures, 'try', 'tries')}",
+                    f"cannot be read: {reason} ({plural(failures, 'try', 'tries')})", path=self.name,
+                    offset=start + got if start or got else None,
+                    expected=expected, got=f"{got:,} bytes" if expected else None,
                     hint="see whether the server can be reached, then try again",
                 )) from None  # fmt: skip
             if got == had or wait:
@@ -239,7 +246,7 @@ def open_transport(url: str, **storage_options: Any) -> Transport:
         raise OpenError(
             "URLs are read through fsspec, which is not installed",
             path=shown(url),
-            hint="pip install 'vmcoredd-lab[remote]'",
+            hint="install it: pip install 'vmcoredd-lab[remote]'",
         ) from None
     try:
         if name in ("http", "https"):
@@ -256,7 +263,7 @@ def open_transport(url: str, **storage_options: Any) -> Transport:
         raise OpenError(
             f"{name} URLs need a package that is not installed", path=shown(url),
             expected=package, got=None if package else escape(scrub(str(error), url)),
-            hint=f"pip install {package}" if package else None,
+            hint=f"install it: pip install {package}" if package else None,
         ) from None  # fmt: skip
     except ValueError:
         raise OpenError(

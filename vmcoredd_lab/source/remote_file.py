@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import fsspec
@@ -34,9 +36,9 @@ NO_CREDENTIALS = ("NoCredentialsError", "PartialCredentialsError", "ProfileNotFo
 
 
 class FileTransport(Transport):
-    """A file object of fsspec. Its file systems try again themselves, so that few tries are made here."""
+    """A file object of fsspec. Its file systems try again themselves, so few tries are made here."""
 
-    tries = 3
+    tries = 2
 
     def __init__(self, url: str, **storage_options: Any) -> None:
         self.name = shown(url)
@@ -46,6 +48,7 @@ class FileTransport(Transport):
         self._file: Any = None
         self._lost = False  # the connection; the file system that had it is not used again
         self._checked = 0.0
+        logging.getLogger("paramiko").addHandler(logging.NullHandler())  # what it logs comes as an error too
 
     def open(self) -> None:
         """Open the file; remember its size and version."""
@@ -79,7 +82,12 @@ class FileTransport(Transport):
     def _connect(self) -> Identity:
         self._fs, self._path = fsspec.core.url_to_fs(self._url, **self._options, skip_instance_cache=self._lost)
         self._fs.invalidate_cache()  # listings of the file system that are older
-        file = self._fs.open(self._path, "rb", cache_type="none")
+        try:
+            file = self._fs.open(self._path, "rb", cache_type="none")
+        except FileNotFoundError:
+            if self._fs.isdir(self._path):  # some file systems tell the two apart, some do not
+                raise IsADirectoryError from None
+            raise
         self._file, self._lost = file, False
         return self._state(getattr(file, "details", None))
 
@@ -97,7 +105,8 @@ class FileTransport(Transport):
 
     def _read(self, start: int, size: int) -> bytes:
         if hasattr(self._file, "readv"):  # paramiko: many requests on the way at once, where read() waits for each
-            return b"".join(self._file.readv([(start, size)]))[:size]
+            with _quiet_paramiko():
+                return b"".join(self._file.readv([(start, size)]))[:size]
         self._file.seek(start)
         data: bytes = self._file.read(size)
         return data[:size]
@@ -123,9 +132,7 @@ class FileTransport(Transport):
             self._lost = True
             self.close()
             if type(error).__name__ in NO_CREDENTIALS:
-                raise self.refused(
-                    f"no credentials: {self._reason(error)}", hint=CREDENTIALS.get(self._protocol)
-                ) from None
+                raise self.refused(f"no access: {self._reason(error)}", hint=CREDENTIALS.get(self._protocol)) from None
             if type(error).__name__ == "FileExpired":  # s3fs: the server answered If-Match with 412
                 raise ChangedError(self._marks(), "another version") from None
             raise InterruptedReadError(self._reason(error)) from None
@@ -137,4 +144,26 @@ class FileTransport(Transport):
 
     def _reason(self, error: BaseException) -> str:
         text = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
-        return escape(scrub(text, self._url))[:200]
+        return escape(scrub(text, self._url)).rstrip(".")[:200]
+
+
+@contextlib.contextmanager
+def _quiet_paramiko() -> Iterator[None]:
+    """Keep the thread with which paramiko sends requests from printing a traceback where the connection is lost."""
+    usual = threading.excepthook
+
+    def hook(failed: threading.ExceptHookArgs) -> None:
+        if not _sends_requests(failed.thread):
+            usual(failed)
+
+    threading.excepthook = hook
+    try:
+        yield
+    finally:
+        for thread in filter(_sends_requests, threading.enumerate()):
+            thread.join(1)
+        threading.excepthook = usual
+
+
+def _sends_requests(thread: threading.Thread | None) -> bool:
+    return thread is not None and thread.name.endswith("(_prefetch_thread)")

@@ -5,6 +5,7 @@ fsspec's own file object takes a whole answer where a server ignores the Range h
 
 from __future__ import annotations
 
+import os
 import re
 import ssl
 from typing import Any
@@ -37,7 +38,7 @@ _REFUSED = {
 class HttpTransport(Transport):
     """GET with a Range header, and nothing else: HEAD is refused by many presigned addresses."""
 
-    def __init__(self, url: str, *, timeout: float = 60.0, **storage_options: Any) -> None:
+    def __init__(self, url: str, *, timeout: float = 30.0, **storage_options: Any) -> None:
         self.name = shown(url)
         self._secret = url
         configured = fsspec.config.conf.get(url.partition(":")[0].lower(), {}).get("client_kwargs", {})
@@ -81,8 +82,9 @@ class HttpTransport(Transport):
         cause = getattr(error, "os_error", None) or error
         if isinstance(error, aiohttp.ServerDisconnectedError):
             return "the server closed the connection"
-        text = getattr(cause, "strerror", None) or str(cause) or type(error).__name__
-        return escape(scrub(str(text), self._secret))[:200]
+        number = getattr(cause, "errno", None) or 0
+        text = os.strerror(number) if number > 0 else getattr(cause, "strerror", None)
+        return escape(scrub(str(text or cause) or type(error).__name__, self._secret))[:200]
 
     def _get(self, session: aiohttp.ClientSession, start: int, stop: int) -> Any:
         options = dict(self._fs.kwargs)
@@ -95,7 +97,7 @@ class HttpTransport(Transport):
             try:
                 await self._opened(answer)
             finally:
-                answer.close()
+                _drop_rest(answer)
 
     async def _opened(self, answer: aiohttp.ClientResponse) -> None:
         self._check_encoding(answer)
@@ -132,8 +134,7 @@ class HttpTransport(Transport):
             try:
                 await self._fetched(answer, start, stop, into)
             finally:
-                if not answer.content.at_eof():
-                    answer.close()  # what is left of the body must not come
+                _drop_rest(answer)
 
     async def _fetched(self, answer: aiohttp.ClientResponse, start: int, stop: int, into: bytearray) -> None:
         self._check_encoding(answer)
@@ -157,8 +158,9 @@ class HttpTransport(Transport):
         """Append the body to ``into``, no more than ``most`` bytes."""
         end = len(into) + most
         async for piece in answer.content.iter_any():
-            into += piece[: end - len(into)]
-            if len(into) == end:
+            room = end - len(into)
+            into += piece[:room]
+            if len(piece) > room:
                 break
 
     # -- answers ------------------------------------------------------------------------------------------------------
@@ -199,6 +201,12 @@ class HttpTransport(Transport):
             )
         return self.refused("the server refuses to send it", expected="206 Partial Content", got=text,
                             hint=_REFUSED.get(answer.status))  # fmt: skip
+
+
+def _drop_rest(answer: aiohttp.ClientResponse) -> None:
+    """Close the connection where more of the body would come; else it serves the next request."""
+    if not answer.content.at_eof():
+        answer.close()
 
 
 def _marks(answer: aiohttp.ClientResponse) -> dict[str, str]:
