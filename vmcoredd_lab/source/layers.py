@@ -23,7 +23,7 @@ _ET_CORE = (b"\4\0", b"\0\4")
 def is_vmcore(source: ByteSource) -> bool:
     """Return whether a file that is wrapped in nothing begins as a vmcore does."""
     head = source.read(0, 18)
-    return head[:8] in _KDUMP or (head[:4] == b"\x7fELF" and head[16:18] == _ET_CORE[head[5] == 2])
+    return head[:8] in _KDUMP or (head[:4] == b"\x7fELF" and head[16:18] == _ET_CORE[head[5:6] == b"\2"])
 
 
 def open_unwrapped(what: Any, *, cache_index: bool = False,
