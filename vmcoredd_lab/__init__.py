@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from vmcoredd_lab.analysis.diff import diff, save_baseline
     from vmcoredd_lab.devices.dump import DeviceDump, open_device_dump
     from vmcoredd_lab.errors import NotInFileError, OpenError, OutputError, UsageError, VmcoreddLabError
     from vmcoredd_lab.plots import plot_firmware_log
@@ -30,9 +31,11 @@ _PUBLIC = {
     "UsageError": "vmcoredd_lab.errors",
     "Vmcore": "vmcoredd_lab.vmcore",
     "VmcoreddLabError": "vmcoredd_lab.errors",
+    "diff": "vmcoredd_lab.analysis.diff",
     "open_device_dump": "vmcoredd_lab.devices.dump",
     "open_vmcore": "vmcoredd_lab.vmcore",
     "plot_firmware_log": "vmcoredd_lab.plots",
+    "save_baseline": "vmcoredd_lab.analysis.diff",
     "write_report": "vmcoredd_lab.report",
 }
 
@@ -45,9 +48,11 @@ __all__ = [
     "Vmcore",
     "VmcoreddLabError",
     "__version__",
+    "diff",
     "open_device_dump",
     "open_vmcore",
     "plot_firmware_log",
+    "save_baseline",
     "write_report",
 ]
 
