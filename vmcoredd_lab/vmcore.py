@@ -20,6 +20,8 @@ from vmcoredd_lab.tables import Table
 if TYPE_CHECKING:
     import pandas as pd
 
+    from vmcoredd_lab.kernel.panic import PanicSummary
+
 __all__ = ["Memory", "Vmcore", "open_vmcore"]
 
 PAGES_CHECKED = 1 << 30  # bytes of memory in a file whose pages are checked without being asked for
@@ -150,6 +152,13 @@ class Vmcore:
             )
         except NotInFileError as error:
             return error
+
+    @cached_property
+    def panic(self) -> PanicSummary | None:
+        """What the kernel log says of the panic; None where it says nothing, or there is no log."""
+        from vmcoredd_lab.kernel.panic import panic_summary
+
+        return None if isinstance(self._log, NotInFileError) else panic_summary(self._log)
 
     # -- frames -------------------------------------------------------------------------------------------------------
 
