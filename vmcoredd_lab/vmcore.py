@@ -191,13 +191,29 @@ class Vmcore:
 
     @cached_property
     def vmcoreinfo(self) -> Vmcoreinfo:
-        """VMCOREINFO as a mapping of text to text; empty where the file has none."""
+        """VMCOREINFO as a mapping of text to text; empty where the file has none.
+
+        Of s390x it is also found in memory, where a dump of the whole machine has no note of it.
+        """
         source = self._container.source
         for note in self._container.notes:
             if note.owner == "VMCOREINFO":
                 return Vmcoreinfo(source.read(note.desc_offset, min(note.available, 1 << 20)))
         window = self._container.vmcoreinfo_window()
-        return Vmcoreinfo(source.read(window[0], min(window[1], 1 << 20))) if window else Vmcoreinfo()
+        if window:
+            return Vmcoreinfo(source.read(window[0], min(window[1], 1 << 20)))
+        return Vmcoreinfo(self._vmcoreinfo_in_memory()) if self.machine == "s390x" else Vmcoreinfo()
+
+    def _vmcoreinfo_in_memory(self) -> bytes:
+        from vmcoredd_lab.kernel.lowcore import vmcoreinfo_of_lowcore
+
+        def physical(address: int, size: int) -> bytes | None:
+            try:
+                return self._container.memory.read(address, size)
+            except NotInFileError:
+                return None
+
+        return vmcoreinfo_of_lowcore(physical)
 
     @cached_property
     def device_dumps(self) -> DeviceDumps:
