@@ -12,7 +12,7 @@ from vmcoredd_lab.analysis.diff.rows import DIFFERENCES, Difference
 from vmcoredd_lab.analysis.diff.snapshot import DecodedSnapshot, Snapshot
 from vmcoredd_lab.devices.dump import DeviceDump
 from vmcoredd_lab.errors import NotInFileError, UsageError
-from vmcoredd_lab.opening import OpenedFile, open_file
+from vmcoredd_lab.opening import OpenedFile, open_file, opened_of
 from vmcoredd_lab.tables import Column, Table
 from vmcoredd_lab.vmcore import Vmcore
 
@@ -65,9 +65,7 @@ def diff_table(a: Any, b: Any, *, only: Iterable[str] = (), ignore: Iterable[str
 def _opened(what: Any) -> Any:
     if isinstance(what, (str, os.PathLike)):
         return load_baseline(what) if is_baseline(what) else open_file(what)
-    if isinstance(what, Vmcore):
-        return OpenedFile(what.container.source, what, what.device_dumps)
-    return what
+    return opened_of(what) if isinstance(what, Vmcore) else what
 
 
 def _side(what: Any) -> Snapshot:
