@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["TIMELINE_COLOURS", "plot_timeline"]
+__all__ = ["TIMELINE_COLOURS", "figure_height", "plot_timeline"]
 
 # Level: colour (told apart also without red or green), and height of its stroke: what matters is dark, tall and ends in a dot.
 TIMELINE_COLOURS = {
@@ -46,7 +46,7 @@ def plot_timeline(timeline: Any, figure: Figure | None = None, colours: dict[str
     ``ax.figure.axes`` has all.
     """
     shades = {**TIMELINE_COLOURS, **(colours or {})}
-    rows = timeline.records() if isinstance(timeline, Table) else _records(timeline)
+    rows = _records(timeline)
     tied: dict[tuple[str, str | None], list[dict[str, Any]]] = {}
     own: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
@@ -68,6 +68,8 @@ def plot_timeline(timeline: Any, figure: Figure | None = None, colours: dict[str
     if tied or not own:
         _kernel_axes(axes[0], tied, rows, shades, used)
         remaining = axes[1:]
+    for ax in axes:
+        ax.patch.set_alpha(0)
     for ax, (clock, events) in zip(remaining, own.items(), strict=True):
         _own_axes(ax, clock, events, shades, used)
     _legend(axes[0], shades, used)
@@ -109,22 +111,22 @@ def _kernel_axes(
         at = panic["time"] / 1e9
         ax.axvline(at, color=shades["emerg"], linewidth=1.2, linestyle=(0, (4, 2)), zorder=1)
         ax.annotate(
-            f"panic: {_cut(panic['text'], 46)}", (at, len(lanes) - 0.02), xytext=(-5, 0), textcoords="offset points", ha="right",
-            va="top", fontsize="small", color=shades["emerg"],
+            f"panic: {_cut(panic['text'], 40)}", (at, ax.get_ylim()[1]), xytext=(0, 4), textcoords="offset points", ha="right",
+            va="bottom", fontsize="small", color=shades["emerg"],
         )  # fmt: skip
 
 
 def _own_axes(ax: Axes, clock: str, events: list[dict[str, Any]], shades: dict[str, str], used: set[str]) -> None:
+    from matplotlib.patches import Rectangle
+
     ticks = np.array([e["tick"] for e in events], np.float64)
     _strokes(ax, ticks, 0, [e["level"] for e in events], shades, used)
     _lanes(ax, [_label(events[0]["source"], events[0]["device"])], shades)
-    ax.patch.set_hatch("////")
-    ax.patch.set_edgecolor(shades["line"])
+    ground = {"facecolor": "none", "edgecolor": shades["line"], "hatch": "////", "linewidth": 0, "zorder": -1}
+    ax.add_patch(Rectangle((0, 0), 1, 1, transform=ax.transAxes, **ground))
     ax.margins(x=0.02)
-    unit = "jiffies of the kernel that collected" if clock.startswith("jiffies") else "ticks of the firmware"
-    ax.set_xlabel(
-        f"{unit}: {plural(len(events), 'event')} on a clock of its own, not comparable; the end is the collection"
-    )
+    unit = "jiffies" if clock.startswith("jiffies") else "ticks"
+    ax.set_xlabel(f"{unit} of a clock of its own, not comparable; {plural(len(events), 'event')} up to the collection")
     ax.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
 
 
@@ -182,6 +184,11 @@ def _cut(text: str, width: int) -> str:
 
 
 def _records(frame: Any) -> list[dict[str, Any]]:
+    """Return the rows of a table or DataFrame; records stay what they are."""
+    if isinstance(frame, list):
+        return frame
+    if isinstance(frame, Table):
+        return frame.records()
     names = ("source", "device", "clock", "tick", "level", "text", "time", "uncertainty")
     columns = [frame[name].astype("object").where(frame[name].notna(), None).tolist() for name in names]
     return [dict(zip(names, cells, strict=True)) for cells in zip(*columns, strict=True)]

@@ -12,6 +12,7 @@ from vmcoredd_lab.devices.dump import DeviceDump
 from vmcoredd_lab.errors import VmcoreddLabError
 from vmcoredd_lab.opening import OpenedFile
 from vmcoredd_lab.report.document import Adapter, Document, Highlight
+from vmcoredd_lab.report.events import differences, timeline
 from vmcoredd_lab.summary import summarise
 from vmcoredd_lab.tables import Table
 from vmcoredd_lab.text import escape, plural
@@ -49,6 +50,8 @@ def build(opened: OpenedFile, *, title: str | None = None, date: str | None = No
         segments=segments,
         segments_left_out=left_out,
         problems=problems,
+        timeline=timeline(opened),
+        differences=differences(opened),
     )
 
 
