@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from vmcoredd_lab.containers.base import SEGMENTS, Container
 from vmcoredd_lab.containers.elf_structs import EHDR, P_TYPES, PHDR, SHDR, machine_name
 from vmcoredd_lab.errors import OpenError
 from vmcoredd_lab.model import Note
+from vmcoredd_lab.notes.names import owners
 from vmcoredd_lab.notes.walker import MOST_NOTES, number_cpus, walk_notes
 from vmcoredd_lab.problems import Problems
 from vmcoredd_lab.source import ByteSource
@@ -194,7 +196,24 @@ class ElfContainer(Container):
             walked += len(found)
             if walked == MOST_NOTES:
                 break
-        return number_cpus(list(notes.values()))
+        return number_cpus(list(notes.values()) if read else self._notes_behind_empty_headers())
+
+    def _notes_behind_empty_headers(self) -> list[Note]:
+        """Return the notes where program headers are all zeros: makedumpfile -E, which writes them last, did not finish."""
+        headers = self.program_headers
+        if not len(headers) or any(headers[name].any() for name in ("p_type", "p_offset", "p_filesz", "p_memsz")):
+            return []
+        offset = self._header_offset(len(headers))
+        found = walk_notes(
+            self.source, offset, self.source.size - offset, byteorder=self.byteorder, problems=Problems()
+        )
+        notes = list(takewhile(lambda note: note.owner in owners(), found))  # pages follow, not fill
+        self.problems.error(
+            "program headers", f"all {len(headers):,} are empty: the program that wrote the file did not finish; "
+            + (f"{plural(len(notes), 'note')} found behind them, no memory can be told" if notes else "nothing can be told"),
+            offset=int(self.header["e_phoff"]), expected="PT_NOTE and PT_LOAD", got="zeros",
+        )  # fmt: skip
+        return notes
 
     def _note_size(self, header: np.void) -> int:
         """Return the size of a note segment; one that runs past the file's end stops where the next segment's data begin."""

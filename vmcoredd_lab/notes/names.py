@@ -7,7 +7,7 @@ from functools import cache
 
 from vmcoredd_lab.package_data import package_text
 
-__all__ = ["type_name"]
+__all__ = ["owners", "type_name"]
 
 
 @cache
@@ -19,3 +19,9 @@ def _names() -> dict[tuple[str, int], str]:
 def type_name(owner: str, number: int) -> str | None:
     """Return the kernel's name of a note type, or None where the pair of owner and number is not known."""
     return _names().get((owner, number))
+
+
+@cache
+def owners() -> frozenset[str]:
+    """Return the owners of all notes that are known."""
+    return frozenset(owner for owner, _ in _names())
