@@ -92,9 +92,8 @@ def _resume(length_of: list[int], good: list[bool], at: int, limit: int) -> int:
 def _headers(data: bytes, form: np.dtype[Any]) -> dict[str, Array]:
     """Return the members of the headers that would begin at every 4th byte."""
     padded = data + bytes(form.itemsize + ALIGN)
-    found = {}
-    for name in form.names or ():
-        kind, offset = form[name], (form.fields or {})[name][1]
+    found: dict[str, Array] = {}
+    for name, (kind, offset, *_) in (form.fields or {}).items():
         count = len(data) // ALIGN
         found[name] = np.ndarray((count,), kind, padded, offset, (ALIGN,))
     return found
@@ -109,7 +108,8 @@ def _believable(data: bytes, form: np.dtype[Any]) -> Array:
     length, text, dictionary = (members[k].astype(np.int64) for k in ("len", "text_len", "dict_len"))
     at = np.arange(len(length), dtype=np.int64) * ALIGN
     content = form.itemsize + text + dictionary
-    return (length % ALIGN == 0) & (content <= length) & (length < content + 16) & (at + length <= len(data))
+    found: Array = (length % ALIGN == 0) & (content <= length) & (length < content + 16) & (at + length <= len(data))
+    return found
 
 
 def _records(region: Region, form: np.dtype[Any], layouts: Layouts, starts: list[int], broken: set[int]) -> LogRecords:
