@@ -232,7 +232,8 @@ class _Reader:
             return position
         usual = values[counts.argmax()]
         state[good & (base != usual)] = DAMAGED
-        return position + usual
+        found: Array = position + usual
+        return found
 
     def _level(self, infos: Array) -> tuple[Array, Array]:
         byte = infos["flags_level"].astype(np.int16)
