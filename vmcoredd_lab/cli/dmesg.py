@@ -48,12 +48,16 @@ class _Levels(click.ParamType):  # type: ignore[type-arg]  # generic only since 
 @click.option("--grep", "pattern", metavar="REGEX", help="Only records whose text has a match.")
 @click.option("--device", metavar="TEXT", help="Only records about this device: driver, address or part of either.")
 @click.option("--since-panic", is_flag=True, help="Only from the first line of the panic (or its oops) on.")
+@click.option("--search", is_flag=True,
+              help="Where the file has no VMCOREINFO, look for the kernel's own copy in all of memory.")  # fmt: skip
 def dmesg(file: str, form: str, output: str | None, limit: int | None, levels: frozenset[str] | None,
-          pattern: str | None, device: str | None, since_panic: bool) -> None:  # fmt: skip
+          pattern: str | None, device: str | None, since_panic: bool, search: bool) -> None:  # fmt: skip
     """The kernel log: what the kernel said until it died, without vmlinux."""
     expression = _compiled(pattern)
     opened = opened_file(file)
     core = opened.vmcore()
+    if search:
+        core.search_vmcoreinfo()
     log = core.dmesg_table()
     panic = core.panic
     shown = log
