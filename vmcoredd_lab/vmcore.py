@@ -150,7 +150,7 @@ class Vmcore:
         c = self._container
         try:
             return kernel_log(
-                self.memory, self.vmcoreinfo, c.machine, c.bits, c.byteorder, self.path, self._log_problems
+                self.memory, self.vmcoreinfo, c.machine, c.bits, self._kernel_byteorder, self.path, self._log_problems
             )
         except NotInFileError as error:
             return error
