@@ -39,7 +39,7 @@ def _kernel(core: Any) -> dict[str, Any]:
         "host": identity.get("nodename"),
         "crash_time": when.isoformat().replace("+00:00", "Z") if when else None,
         "crash_time_note": None if when else _no_time(seconds),
-        "panic": None,  # the kernel log is not read yet
+        **_kernel_log(core),
         "cpus": core.container.cpu_count() or None,
         "page_size": info.page_size,
         "memory": _memory(core),
@@ -54,6 +54,19 @@ def _no_time(seconds: int | None) -> str:
     if seconds is None:
         return "not recorded (no CRASHTIME in VMCOREINFO)"
     return f"the machine had no clock (CRASHTIME={seconds})"
+
+
+def _kernel_log(core: Any) -> dict[str, Any]:
+    """Return the panic, what the drivers of the device dumps (or any) said last, and why there is no log."""
+    from vmcoredd_lab.kernel.last_words import last_words
+
+    try:
+        log, panic = core.dmesg_table(), core.panic
+    except VmcoreddLabError as error:
+        return {"panic": None, "last_words": [], "kernel_log_missing": error.message}
+    devices = [dump.device for dump in core.device_dumps if dump.device]
+    words = last_words(log, devices, panic.seqs if panic else ())
+    return {"panic": panic.as_dict() if panic else None, "last_words": words, "kernel_log_missing": None}
 
 
 def _memory(core: Any) -> dict[str, int]:

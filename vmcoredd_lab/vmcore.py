@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from vmcoredd_lab.containers import Container, open_parts
 from vmcoredd_lab.devices.dump import DeviceDump, DeviceDumps
-from vmcoredd_lab.errors import OpenError, UsageError, VmcoreddLabError
+from vmcoredd_lab.errors import NotInFileError, OpenError, UsageError, VmcoreddLabError
 from vmcoredd_lab.memory import Memory
 from vmcoredd_lab.notes.table import notes_table
 from vmcoredd_lab.notes.vmcoreinfo import Vmcoreinfo
@@ -19,6 +20,8 @@ from vmcoredd_lab.tables import Table
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from vmcoredd_lab.kernel.panic import PanicSummary
 
 __all__ = ["Memory", "Vmcore", "open_vmcore"]
 
@@ -38,6 +41,8 @@ class Vmcore:
 
     def __init__(self, container: Container) -> None:
         self._container = container
+        self._log_problems = Problems()
+        self._kernel_byteorder = container.byteorder
 
     @property
     def path(self) -> str:
@@ -94,6 +99,7 @@ class Vmcore:
             self._container.source.problems(),
             self._container.problems,
             *(dump.problems() for dump in self.device_dumps),
+            self._log_problems,
         )
         if self._container.source.failure is not None:
             raise self._container.source.failure
@@ -111,6 +117,7 @@ class Vmcore:
         """
         for dump in self.device_dumps:
             check_dump(dump)
+        _ = self._log  # read for what is wrong with it
         held, source = self._container.memory, self._container.source
         todo = held.work()
         wanted = (todo <= PAGES_CHECKED and not _is_remote(source)) if pages is None else pages
@@ -122,6 +129,38 @@ class Vmcore:
                 raise
             return False
         return wanted or not todo
+
+    def dmesg_table(self) -> Table:
+        """Return the kernel log (:data:`~vmcoredd_lab.kernel.printk.DMESG`), oldest record first.
+
+        ``spans`` has (first physical address, end) of each record's text.
+
+        Raises
+        ------
+        NotInFileError: the file has no VMCOREINFO, or nothing in it says where the log is.
+        """
+        if isinstance(self._log, NotInFileError):
+            raise self._log
+        return self._log
+
+    @cached_property
+    def _log(self) -> Table | NotInFileError:
+        from vmcoredd_lab.kernel.printk import kernel_log
+
+        c = self._container
+        try:
+            return kernel_log(
+                self.memory, self.vmcoreinfo, c.machine, c.bits, self._kernel_byteorder, self.path, self._log_problems
+            )
+        except NotInFileError as error:
+            return error
+
+    @cached_property
+    def panic(self) -> PanicSummary | None:
+        """What the kernel log says of the panic; None where it says nothing, or there is no log."""
+        from vmcoredd_lab.kernel.panic import panic_summary
+
+        return None if isinstance(self._log, NotInFileError) else panic_summary(self._log)
 
     # -- frames -------------------------------------------------------------------------------------------------------
 
@@ -135,6 +174,16 @@ class Vmcore:
         """Notes in file order: owner, type, type_name, desc_offset, desc_size, cpu, summary."""
         return _frame(self.notes_table())
 
+    @cached_property
+    def dmesg(self) -> pd.DataFrame:
+        """The kernel log, oldest first: seq, time_ns, level, facility, caller, text, device, state, dictionary.
+
+        Raises
+        ------
+        NotInFileError: as :meth:`dmesg_table`.
+        """
+        return _frame(self.dmesg_table())
+
     @property
     def problems(self) -> pd.DataFrame:
         """What is wrong with the file, as far as it has been read; see :meth:`check`. Empty for a sound file."""
@@ -144,13 +193,54 @@ class Vmcore:
 
     @cached_property
     def vmcoreinfo(self) -> Vmcoreinfo:
-        """VMCOREINFO as a mapping of text to text; empty where the file has none."""
+        """VMCOREINFO as a mapping of text to text; empty where the file has none.
+
+        Of s390x it is also found in memory, where a dump of the whole machine has no note of it.
+        """
         source = self._container.source
         for note in self._container.notes:
             if note.owner == "VMCOREINFO":
                 return Vmcoreinfo(source.read(note.desc_offset, min(note.available, 1 << 20)))
         window = self._container.vmcoreinfo_window()
-        return Vmcoreinfo(source.read(window[0], min(window[1], 1 << 20))) if window else Vmcoreinfo()
+        if window:
+            return Vmcoreinfo(source.read(window[0], min(window[1], 1 << 20)))
+        return Vmcoreinfo(self._vmcoreinfo_in_memory()) if self.machine == "s390x" else Vmcoreinfo()
+
+    def _vmcoreinfo_in_memory(self) -> bytes:
+        from vmcoredd_lab.kernel.lowcore import vmcoreinfo_of_lowcore
+
+        def physical(address: int, size: int) -> bytes | None:
+            try:
+                return self._container.memory.read(address, size)
+            except NotInFileError:
+                return None
+
+        return vmcoreinfo_of_lowcore(physical)
+
+    def search_vmcoreinfo(self) -> bool:
+        """Look through all of memory for the kernel's own copy of VMCOREINFO, where the file has no note of it.
+
+        Returns whether it is there; then ``vmcoreinfo``, kernel addresses, ``dmesg`` and ``panic`` can be had. Reads the file
+        until it is found, at worst whole.
+        """
+        if self.vmcoreinfo:
+            return True
+        from vmcoredd_lab.kernel.search import vmcoreinfo_in_memory
+
+        with progress("searching memory for VMCOREINFO", self._container.memory_size()[1]) as advance:
+
+            def chunks() -> Iterator[tuple[int, bytes]]:
+                for address, data in self.memory.chunks(4 << 20):
+                    yield address, data
+                    advance(len(data))
+
+            found = vmcoreinfo_in_memory(chunks())
+        if found is not None:
+            text, self._kernel_byteorder = found
+            for name in ("memory", "_log", "panic", "dmesg"):
+                self.__dict__.pop(name, None)
+            self.__dict__["vmcoreinfo"] = Vmcoreinfo(text)
+        return found is not None
 
     @cached_property
     def device_dumps(self) -> DeviceDumps:

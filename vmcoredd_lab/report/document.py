@@ -57,6 +57,8 @@ class Document:
     segments: Records
     segments_left_out: int
     problems: Records
+    kernel_log: Records = field(default_factory=list)
+    kernel_log_left_out: int = 0
     schema: str = field(default=SCHEMA)
 
     def as_dict(self) -> dict[str, Any]:
