@@ -31,14 +31,13 @@ def summarise(opened: OpenedFile) -> dict[str, Any]:
 
 def _kernel(core: Any) -> dict[str, Any]:
     info, identity = core.vmcoreinfo, core.container.identity()
-    seconds = info.crash_seconds
     when = info.crash_time
     return {
         "kernel_release": info.release or identity.get("release"),
         "kernel_version": identity.get("version"),
         "host": identity.get("nodename"),
         "crash_time": when.isoformat().replace("+00:00", "Z") if when else None,
-        "crash_time_note": None if when else _no_time(seconds),
+        "crash_time_note": info.crash_time_note,
         "panic": None,  # the kernel log is not read yet
         "cpus": core.container.cpu_count() or None,
         "page_size": info.page_size,
@@ -48,12 +47,6 @@ def _kernel(core: Any) -> dict[str, Any]:
         "notes": len(core.container.notes),
         "vmcoreinfo": bool(info),
     }
-
-
-def _no_time(seconds: int | None) -> str:
-    if seconds is None:
-        return "not recorded (no CRASHTIME in VMCOREINFO)"
-    return f"the machine had no clock (CRASHTIME={seconds})"
 
 
 def _memory(core: Any) -> dict[str, int]:

@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from vmcoredd_lab.containers import Container, open_parts
 from vmcoredd_lab.devices.dump import DeviceDump, DeviceDumps
-from vmcoredd_lab.errors import OpenError, UsageError, VmcoreddLabError
+from vmcoredd_lab.errors import NotInFileError, OpenError, UsageError, VmcoreddLabError
+from vmcoredd_lab.kernel.crashing_cpu import crashing_cpu
 from vmcoredd_lab.memory import Memory
+from vmcoredd_lab.notes.content import note_fields
+from vmcoredd_lab.notes.cpus import check_cpus, cpus_table
 from vmcoredd_lab.notes.table import notes_table
-from vmcoredd_lab.notes.vmcoreinfo import Vmcoreinfo
+from vmcoredd_lab.notes.vmcoreinfo import LONGEST, Vmcoreinfo
 from vmcoredd_lab.problems import Problems
 from vmcoredd_lab.progress import progress
 from vmcoredd_lab.source import ByteSource, open_unwrapped
@@ -75,8 +78,30 @@ class Vmcore:
 
     def notes_table(self) -> Table:
         """Return the notes (:data:`~vmcoredd_lab.notes.table.NOTES`)."""
-        c = self._container
-        return notes_table(c.source, c.notes, c.bits, c.byteorder)
+        return notes_table(self._container)
+
+    def note_fields_table(self, *notes: int) -> Table:
+        """Return the values in notes (:data:`~vmcoredd_lab.notes.content.NOTE_FIELDS`): of those numbered, or of all.
+
+        Raises
+        ------
+        NotInFileError: there is no note of that number.
+        """
+        there = len(self._container.notes)
+        for number in notes:
+            if not 0 <= number < there:
+                raise NotInFileError(
+                    f"no note {number}",
+                    path=self.path,
+                    expected=f"a number below {there}" if there else "notes in the file",
+                )
+        return note_fields(self._container, notes or None)
+
+    def cpus_table(self) -> Table:
+        """Return the CPUs (:func:`~vmcoredd_lab.notes.cpus.cpus_table`)."""
+        table = cpus_table(self._container)
+        panicked = crashing_cpu(self, table.values("pid"))
+        return table if panicked is None else cpus_table(self._container, panicked)
 
     def problems_table(self) -> Table:
         """Return the problems (:data:`~vmcoredd_lab.problems.PROBLEMS`)."""
@@ -93,6 +118,8 @@ class Vmcore:
         found = Problems(
             self._container.source.problems(),
             self._container.problems,
+            check_cpus(self._container),
+            self.vmcoreinfo.problems,
             *(dump.problems() for dump in self.device_dumps),
         )
         if self._container.source.failure is not None:
@@ -135,6 +162,15 @@ class Vmcore:
         """Notes in file order: owner, type, type_name, desc_offset, desc_size, cpu, summary."""
         return _frame(self.notes_table())
 
+    def note_fields(self, *notes: int) -> pd.DataFrame:
+        """Values in notes, by their numbers or all: note, cpu, owner, type_name, field, offset, size, value, text."""
+        return _frame(self.note_fields_table(*notes))
+
+    @cached_property
+    def cpus(self) -> pd.DataFrame:
+        """CPUs: cpu, pid, signal, the registers of the machine (UInt64), panicked, siginfo, control registers."""
+        return _frame(self.cpus_table())
+
     @property
     def problems(self) -> pd.DataFrame:
         """What is wrong with the file, as far as it has been read; see :meth:`check`. Empty for a sound file."""
@@ -148,9 +184,9 @@ class Vmcore:
         source = self._container.source
         for note in self._container.notes:
             if note.owner == "VMCOREINFO":
-                return Vmcoreinfo(source.read(note.desc_offset, min(note.available, 1 << 20)))
+                return Vmcoreinfo(source.read(note.desc_offset, min(note.available, LONGEST)), note.desc_offset)
         window = self._container.vmcoreinfo_window()
-        return Vmcoreinfo(source.read(window[0], min(window[1], 1 << 20))) if window else Vmcoreinfo()
+        return Vmcoreinfo(source.read(window[0], min(window[1], LONGEST)), window[0]) if window else Vmcoreinfo()
 
     @cached_property
     def device_dumps(self) -> DeviceDumps:
