@@ -38,7 +38,7 @@ def _kernel(core: Any) -> dict[str, Any]:
         "host": identity.get("nodename"),
         "crash_time": when.isoformat().replace("+00:00", "Z") if when else None,
         "crash_time_note": info.crash_time_note,
-        "panic": None,  # the kernel log is not read yet
+        **_kernel_log(core),
         "cpus": core.container.cpu_count() or None,
         "page_size": info.page_size,
         "memory": _memory(core),
@@ -47,6 +47,19 @@ def _kernel(core: Any) -> dict[str, Any]:
         "notes": len(core.container.notes),
         "vmcoreinfo": bool(info),
     }
+
+
+def _kernel_log(core: Any) -> dict[str, Any]:
+    """Return the panic, what the drivers of the device dumps (or any) said last, and why there is no log."""
+    from vmcoredd_lab.kernel.last_words import last_words
+
+    try:
+        log, panic = core.dmesg_table(), core.panic
+    except VmcoreddLabError as error:
+        return {"panic": None, "last_words": [], "kernel_log_missing": error.message}
+    devices = [dump.device for dump in core.device_dumps if dump.device]
+    words = last_words(log, devices, panic.seqs if panic else ())
+    return {"panic": panic.as_dict() if panic else None, "last_words": words, "kernel_log_missing": None}
 
 
 def _memory(core: Any) -> dict[str, int]:

@@ -23,6 +23,8 @@ from vmcoredd_lab.tables import Table
 if TYPE_CHECKING:
     import pandas as pd
 
+    from vmcoredd_lab.kernel.panic import PanicSummary
+
 __all__ = ["Memory", "Vmcore", "open_vmcore"]
 
 PAGES_CHECKED = 1 << 30  # bytes of memory in a file whose pages are checked without being asked for
@@ -41,6 +43,7 @@ class Vmcore:
 
     def __init__(self, container: Container) -> None:
         self._container = container
+        self._log_problems = Problems()
 
     @property
     def path(self) -> str:
@@ -121,6 +124,7 @@ class Vmcore:
             check_cpus(self._container),
             self.vmcoreinfo.problems,
             *(dump.problems() for dump in self.device_dumps),
+            self._log_problems,
         )
         if self._container.source.failure is not None:
             raise self._container.source.failure
@@ -138,6 +142,7 @@ class Vmcore:
         """
         for dump in self.device_dumps:
             check_dump(dump)
+        _ = self._log  # read for what is wrong with it
         held, source = self._container.memory, self._container.source
         todo = held.work()
         wanted = (todo <= PAGES_CHECKED and not _is_remote(source)) if pages is None else pages
@@ -149,6 +154,38 @@ class Vmcore:
                 raise
             return False
         return wanted or not todo
+
+    def dmesg_table(self) -> Table:
+        """Return the kernel log (:data:`~vmcoredd_lab.kernel.printk.DMESG`), oldest record first.
+
+        ``spans`` has (first physical address, end) of each record's text.
+
+        Raises
+        ------
+        NotInFileError: the file has no VMCOREINFO, or nothing in it says where the log is.
+        """
+        if isinstance(self._log, NotInFileError):
+            raise self._log
+        return self._log
+
+    @cached_property
+    def _log(self) -> Table | NotInFileError:
+        from vmcoredd_lab.kernel.printk import kernel_log
+
+        c = self._container
+        try:
+            return kernel_log(
+                self.memory, self.vmcoreinfo, c.machine, c.bits, c.byteorder, self.path, self._log_problems
+            )
+        except NotInFileError as error:
+            return error
+
+    @cached_property
+    def panic(self) -> PanicSummary | None:
+        """What the kernel log says of the panic; None where it says nothing, or there is no log."""
+        from vmcoredd_lab.kernel.panic import panic_summary
+
+        return None if isinstance(self._log, NotInFileError) else panic_summary(self._log)
 
     # -- frames -------------------------------------------------------------------------------------------------------
 
@@ -171,6 +208,16 @@ class Vmcore:
         """CPUs: cpu, pid, signal, the registers of the machine (UInt64), panicked, siginfo, control registers."""
         return _frame(self.cpus_table())
 
+    @cached_property
+    def dmesg(self) -> pd.DataFrame:
+        """The kernel log, oldest first: seq, time_ns, level, facility, caller, text, device, state, dictionary.
+
+        Raises
+        ------
+        NotInFileError: as :meth:`dmesg_table`.
+        """
+        return _frame(self.dmesg_table())
+
     @property
     def problems(self) -> pd.DataFrame:
         """What is wrong with the file, as far as it has been read; see :meth:`check`. Empty for a sound file."""
@@ -180,13 +227,29 @@ class Vmcore:
 
     @cached_property
     def vmcoreinfo(self) -> Vmcoreinfo:
-        """VMCOREINFO as a mapping of text to text; empty where the file has none."""
+        """VMCOREINFO as a mapping of text to text; empty where the file has none.
+
+        Of s390x it is also found in memory, where a dump of the whole machine has no note of it.
+        """
         source = self._container.source
         for note in self._container.notes:
             if note.owner == "VMCOREINFO":
                 return Vmcoreinfo(source.read(note.desc_offset, min(note.available, LONGEST)), note.desc_offset)
         window = self._container.vmcoreinfo_window()
-        return Vmcoreinfo(source.read(window[0], min(window[1], LONGEST)), window[0]) if window else Vmcoreinfo()
+        if window:
+            return Vmcoreinfo(source.read(window[0], min(window[1], LONGEST)), window[0])
+        return Vmcoreinfo(self._vmcoreinfo_in_memory()) if self.machine == "s390x" else Vmcoreinfo()
+
+    def _vmcoreinfo_in_memory(self) -> bytes:
+        from vmcoredd_lab.kernel.lowcore import vmcoreinfo_of_lowcore
+
+        def physical(address: int, size: int) -> bytes | None:
+            try:
+                return self._container.memory.read(address, size)
+            except NotInFileError:
+                return None
+
+        return vmcoreinfo_of_lowcore(physical)
 
     @cached_property
     def device_dumps(self) -> DeviceDumps:

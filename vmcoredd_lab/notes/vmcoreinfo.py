@@ -56,12 +56,15 @@ class Vmcoreinfo(Mapping[str, str]):
     """The lines of VMCOREINFO in file order: ``info["OSRELEASE"]``, ``info["SYMBOL(init_uts_ns)"]``.
 
     Numbers are in the views ``symbols``, ``sizes``, ``offsets``, ``lengths`` and ``numbers``; a line that holds no number
-    of 64 bits is in none of them, and among ``problems``. ``offset`` is where the text is in the file.
+    of 64 bits is in none of them, and among ``problems``. ``offset`` is where the text is in the file, None where it was found
+    in memory.
     """
 
-    def __init__(self, data: bytes = b"", offset: int = 0) -> None:
+    def __init__(self, data: bytes = b"", offset: int | None = None) -> None:
         self._lines: dict[str, str] = {}
         self._places: dict[str, int] = {}
+        self._known_place = offset is not None
+        offset = offset or 0
         self._odd: list[tuple[int, str, str]] = []  # offset, message, what was found
         for line in data.rstrip(b"\0").split(b"\n"):
             key, sep, value = line.partition(b"=")
@@ -145,7 +148,7 @@ class Vmcoreinfo(Mapping[str, str]):
             odd.append((self._places["PAGESIZE"], "PAGESIZE is no page size", self._lines["PAGESIZE"]))
         found = Problems()
         for place, message, got in sorted(odd)[:MOST_TOLD]:
-            found.error("vmcoreinfo", message, offset=place, got=got[:80])
+            found.error("vmcoreinfo", message, offset=place if self._known_place else None, got=got[:80])
         if len(odd) > MOST_TOLD:
             found.error("vmcoreinfo", f"{plural(len(odd) - MOST_TOLD, 'more line')} of VMCOREINFO cannot be used")
         return found
