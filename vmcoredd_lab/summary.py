@@ -40,6 +40,7 @@ def _kernel(core: Any) -> dict[str, Any]:
         "crash_time_note": info.crash_time_note,
         **_kernel_log(core),
         "cpus": core.container.cpu_count() or None,
+        "panicked_cpu": _panicked(core),
         "page_size": info.page_size,
         "memory": _memory(core),
         "written_by": _written_by(core, identity),
@@ -60,6 +61,12 @@ def _kernel_log(core: Any) -> dict[str, Any]:
     devices = [dump.device for dump in core.device_dumps if dump.device]
     words = last_words(log, devices, panic.seqs if panic else ())
     return {"panic": panic.as_dict() if panic else None, "last_words": words, "kernel_log_missing": None}
+
+
+def _panicked(core: Any) -> int | None:
+    """Return the CPU that caused the dump, counted as the notes are; None where that cannot be known."""
+    cpus = core.cpus_table().values("panicked")
+    return cpus.index(True) if True in cpus else None
 
 
 def _memory(core: Any) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -187,6 +188,24 @@ class Vmcore:
 
         return None if isinstance(self._log, NotInFileError) else panic_summary(self._log)
 
+    def stacks_table(self, vmlinux: str | os.PathLike[str] | None = None) -> Table:
+        """Return the stacks of all CPUs (:data:`~vmcoredd_lab.kernel.stacks.STACKS`), by drgn.
+
+        ``vmlinux`` None: that of this kernel which the system has installed.
+
+        Raises
+        ------
+        NotInFileError: no vmlinux was given and none is installed; or the file has no registers.
+        OpenError: as :meth:`drgn`.
+        """
+        from vmcoredd_lab.kernel.drgn_bridge import standard_debuginfo
+        from vmcoredd_lab.kernel.stacks import stacks_table
+
+        program = self.drgn(vmlinux)
+        if vmlinux is None:
+            standard_debuginfo(self, program)
+        return stacks_table(self, program)
+
     # -- frames -------------------------------------------------------------------------------------------------------
 
     @cached_property
@@ -222,6 +241,10 @@ class Vmcore:
     def problems(self) -> pd.DataFrame:
         """What is wrong with the file, as far as it has been read; see :meth:`check`. Empty for a sound file."""
         return _frame(self.problems_table())
+
+    def stacks(self, vmlinux: str | os.PathLike[str] | None = None) -> pd.DataFrame:
+        """Stacks of all CPUs: cpu, pid, comm, panicked, frame, pc, symbol, offset, file, line; see :meth:`stacks_table`."""
+        return _frame(self.stacks_table(vmlinux))
 
     # -- parts --------------------------------------------------------------------------------------------------------
 
@@ -264,6 +287,21 @@ class Vmcore:
     def memory(self) -> Memory:
         """The crashed machine's memory."""
         return Memory(self._container, lambda: self.vmcoreinfo)
+
+    def drgn(self, vmlinux: str | os.PathLike[str] | None = None) -> Any:
+        """Return a ``drgn.Program`` on the same file, whatever it is wrapped in; with symbols where ``vmlinux`` is given.
+
+        Takes the extra ``kernel``. Memory works without symbols; ``program.load_default_debug_info()`` looks for them in
+        all places that drgn knows, the network among them.
+
+        Raises
+        ------
+        OpenError: drgn is not installed, or cannot open the file; ``vmlinux`` is not the crashed kernel's.
+        NotInFileError: the file is not one that drgn opens itself, and has no VMCOREINFO.
+        """
+        from vmcoredd_lab.kernel.drgn_bridge import drgn_program
+
+        return drgn_program(self, vmlinux)
 
     def close(self) -> None:
         """Release the file; frames made before stay valid."""

@@ -62,7 +62,6 @@ def _frame_command(name: str, table: Callable[[OpenedFile], Table], text: str) -
 
 _frame_command("segments", lambda o: o.vmcore().segments_table(),
                "Program headers; of a kdump file the physical ranges present, excluded or absent.")  # fmt: skip
-_frame_command("notes", lambda o: o.vmcore().notes_table(), "ELF notes in file order.")
 _frame_command("dumps", lambda o: o.device_dumps.table(), "Device dumps: name, driver, PCI address, place and size.")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from vmcoredd_lab.errors import VmcoreddLabError
+from vmcoredd_lab.notes.cpus import numbered
 
 __all__ = ["crashing_cpu"]
 
@@ -50,11 +51,10 @@ def _logged(core: Any, pids: list[int | None]) -> int | None:
     except VmcoreddLabError:
         return None
     cpu, pid = getattr(panic, "cpu", None), getattr(panic, "pid", None)
-    numbered = pids == list(range(1, len(pids) + 1))
-    if pid and not numbered:
+    if pid and not numbered(pids):
         running = [number for number, one in enumerate(pids) if one == pid]
         return running[0] if len(running) == 1 else None
     if cpu is None or not 0 <= cpu < len(pids):
         return None
-    agrees = numbered or pid is None or pids[cpu] == pid
+    agrees = numbered(pids) or pid is None or pids[cpu] == pid
     return int(cpu) if agrees else None

@@ -16,7 +16,7 @@ from vmcoredd_lab.problems import Problems
 from vmcoredd_lab.tables import Column, Schema, Table
 from vmcoredd_lab.text import plural
 
-__all__ = ["check_cpus", "cpus_table"]
+__all__ = ["check_cpus", "cpus_table", "narrow", "numbered", "registers_of"]
 
 Array = np.ndarray[Any, Any]
 
@@ -35,6 +35,7 @@ _BEHIND = (
     Column("si_code", "i64", "pr_info.si_code"),
     Column("si_errno", "i64", "pr_info.si_errno"),
 )
+_TELLING = ("cr2", "cr3", "prefix")  # where control registers are known
 MOST_TOLD = 8  # notes that problems name one by one
 
 
@@ -138,6 +139,30 @@ def _extra(container: Container, notes: dict[int, Note], first: str, count: int)
     columns = _gathered(container, notes, layout, count)
     names = list(columns)
     return {name: columns[name] for name in names[names.index(first) :]}, f"a register, from {layout.name}"
+
+
+def numbered(pids: list[int | None]) -> bool:
+    """Return True where the notes have the number of the CPU, from 1, in place of the task's: QEMU and s390x kernels.
+
+    QEMU writes it in the byte order of the machine that it runs on.
+    """
+    count = len(pids)
+    swapped = [int.from_bytes(n.to_bytes(4, "little"), "big") for n in range(1, count + 1)]
+    return pids in (list(range(1, count + 1)), swapped)
+
+
+def narrow(table: Table, machine: str) -> Table:
+    """Return the columns that say most of a CPU: cpu, pid, panicked, program counter and stack pointer."""
+    known = machine_of(machine)
+    names = ["cpu", "pid", "panicked", *((known.pc, known.sp) if known else ()), *_TELLING]
+    chosen = [column for name in names for column in table.schema.columns if column.name == name]
+    schema = Schema(table.schema.name, table.schema.doc, tuple(chosen))
+    return Table(schema, {c.name: table.columns[c.name] for c in chosen}, dict(table.attrs))
+
+
+def registers_of(table: Table, row: dict[str, Any]) -> list[tuple[str, int | None]]:
+    """Return names and values of all registers of a row of the table, those from other notes too."""
+    return [(column.name, row[column.name]) for column in table.schema.columns if column.form == "hex"]
 
 
 def check_cpus(container: Container) -> Problems:

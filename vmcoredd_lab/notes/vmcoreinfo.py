@@ -57,12 +57,13 @@ class Vmcoreinfo(Mapping[str, str]):
 
     Numbers are in the views ``symbols``, ``sizes``, ``offsets``, ``lengths`` and ``numbers``; a line that holds no number
     of 64 bits is in none of them, and among ``problems``. ``offset`` is where the text is in the file, None where it was found
-    in memory.
+    in memory; ``raw`` is the text as the kernel left it.
     """
 
     def __init__(self, data: bytes = b"", offset: int | None = None) -> None:
         self._lines: dict[str, str] = {}
         self._places: dict[str, int] = {}
+        self.raw = data
         self._known_place = offset is not None
         offset = offset or 0
         self._odd: list[tuple[int, str, str]] = []  # offset, message, what was found
