@@ -139,5 +139,5 @@ def _hints(opened: OpenedFile, log: Table, shown: Table, panic: PanicSummary | N
         note(f"panic: {escape(panic.reason)}; --since-panic shows it alone, info sums it up")
     mentioned = {d.rsplit(" ", 1)[-1] for d in shown.values("device") if d}
     for index, dump in enumerate(opened.device_dumps):
-        if dump.device in mentioned:
+        if dump.device is not None and dump.device in mentioned:
             note(f"{escape(dump.device)} has a device dump: vmcoredd-lab entities {escape(opened.path)} --dump {index}")
