@@ -302,7 +302,9 @@ def _bytes_at(opened: OpenedFile, which: str | None, name: str | None, start: in
     metavar="TEXT",
     help="The date to print instead of now, so that the same input gives the same bytes.",
 )
-def report(file: str, output: str, title: str | None, date: str | None) -> None:
+@click.option("--vmlinux", type=click.Path(), metavar="PATH",
+              help="The crashed kernel's vmlinux with debuginfo: the stack of every CPU is then in the report.")  # fmt: skip
+def report(file: str, output: str, title: str | None, date: str | None, vmlinux: str | None) -> None:
     """One document of all there is: HTML for people, JSON for programs."""
     from vmcoredd_lab.report import SUFFIXES, write_report
 
@@ -315,7 +317,7 @@ def report(file: str, output: str, title: str | None, date: str | None) -> None:
         )
     opened = opened_file(file)
     with working("writing the report"):
-        size = write_report(opened, output, title=title, date=date)
+        size = write_report(opened, output, title=title, date=date, vmlinux=vmlinux)
     note(f"{output}  {human_size(size)}")
     finish(opened)
 

@@ -44,17 +44,18 @@ def _logged(core: Any, pids: list[int | None]) -> int | None:
     """Return the CPU of the panic in the kernel log.
 
     CPUs that were offline left no note, so that the kernel's number may not be the note's: the task decides, where it is
-    not the idle task, which every CPU has. QEMU and s390x kernels write the CPU's number from 1 where others have the task.
+    not the idle task, which every CPU has. QEMU and s390x kernels name no tasks in the notes.
     """
     try:
         panic = getattr(core, "panic", None)
     except VmcoreddLabError:
         return None
     cpu, pid = getattr(panic, "cpu", None), getattr(panic, "pid", None)
-    if pid and not numbered(pids):
+    named = any(pids) and not numbered(pids)
+    if pid and named:
         running = [number for number, one in enumerate(pids) if one == pid]
         return running[0] if len(running) == 1 else None
     if cpu is None or not 0 <= cpu < len(pids):
         return None
-    agrees = numbered(pids) or pid is None or pids[cpu] == pid
+    agrees = not named or pid is None or pids[cpu] == pid
     return int(cpu) if agrees else None

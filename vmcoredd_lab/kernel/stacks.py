@@ -87,12 +87,12 @@ def _pt_regs(program: Any, machine: str, registers: bytes) -> Any:
 
 
 def _task(program: Any, cpu: int, pids: list[int | None]) -> tuple[int | None, str | None]:
-    """Return pid and name of the task; where notes number the CPUs instead, that of the kernel's own table of CPUs."""
+    """Return pid and name of the task; where notes name none, what the kernel has of the CPU."""
     from drgn.helpers.linux.pid import find_task
     from drgn.helpers.linux.sched import cpu_curr, idle_task
 
     pid = pids[cpu]
-    in_place = len(pids) > 1 and numbered(pids)
+    in_place = numbered(pids) or not any(pids)
     try:
         if in_place:
             task = cpu_curr(program, cpu)

@@ -69,7 +69,7 @@ def _rows() -> dict[tuple[str, int], list[tuple[str, str]]]:
 
 
 def _named(owner: str, number: int) -> list[tuple[str, str]]:
-    """Return the rows of a note; register sets that s390 kernels before 4.7 gave to CORE are those of LINUX."""
+    """Return the rows of a note; register sets that old s390 kernels and QEMU for ppc64 give to CORE are LINUX's."""
     found = _rows().get((owner, number))
     if found is None and owner == "CORE" and number != NT_VMCOREDD:
         found = _rows().get(("LINUX", number))

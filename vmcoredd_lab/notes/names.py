@@ -20,7 +20,7 @@ def _names() -> dict[tuple[str, int], str]:
 def type_name(owner: str, number: int) -> str | None:
     """Return the kernel's name of a note type, or None where the pair of owner and number is not known.
 
-    Register sets of s390, which kernels before 4.7 gave to CORE, have the name that they have under LINUX.
+    Register sets that old s390 kernels and QEMU for ppc64 give to CORE have the name that they have under LINUX.
     """
     found = _names().get((owner, number))
     if found is None and owner == "CORE" and number != NT_VMCOREDD:

@@ -40,6 +40,7 @@ def render(document: Document) -> str:
         doc=document,
         facts=_facts(document.vmcore),
         adapters=views,
+        stacks=_stacks(document),
         view_of={view["adapter"].index: view for view in views},
         plural=plural,
         style=_resource("style.css"),
@@ -59,6 +60,13 @@ def _facts(vmcore: dict[str, Any]) -> list[tuple[str, str]]:
     from vmcoredd_lab.cli.info import lines
 
     return [(label, text) for label, text in lines(vmcore) if label != "file"]
+
+
+def _stacks(document: Document) -> list[list[dict[str, Any]]]:
+    """Return the frames of each CPU, the one that panicked first."""
+    found = document.cpus.stacks if document.cpus else None
+    groups = [list(group) for _, group in groupby(found or [], key=lambda row: row["cpu"])]
+    return sorted(groups, key=lambda rows: not rows[0]["panicked"])
 
 
 def _view(adapter: Adapter) -> dict[str, Any]:
