@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+import os
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from vmcoredd_lab.containers import Container, open_parts
 from vmcoredd_lab.devices.dump import DeviceDump, DeviceDumps
 from vmcoredd_lab.errors import NotInFileError, OpenError, UsageError, VmcoreddLabError
+from vmcoredd_lab.kernel.crashing_cpu import crashing_cpu
 from vmcoredd_lab.memory import Memory
+from vmcoredd_lab.notes.content import note_fields
+from vmcoredd_lab.notes.cpus import check_cpus, cpus_table
 from vmcoredd_lab.notes.table import notes_table
-from vmcoredd_lab.notes.vmcoreinfo import Vmcoreinfo
+from vmcoredd_lab.notes.vmcoreinfo import LONGEST, Vmcoreinfo
 from vmcoredd_lab.problems import Problems
 from vmcoredd_lab.progress import progress
 from vmcoredd_lab.source import ByteSource, open_unwrapped
@@ -80,8 +84,30 @@ class Vmcore:
 
     def notes_table(self) -> Table:
         """Return the notes (:data:`~vmcoredd_lab.notes.table.NOTES`)."""
-        c = self._container
-        return notes_table(c.source, c.notes, c.bits, c.byteorder)
+        return notes_table(self._container)
+
+    def note_fields_table(self, *notes: int) -> Table:
+        """Return the values in notes (:data:`~vmcoredd_lab.notes.content.NOTE_FIELDS`): of those numbered, or of all.
+
+        Raises
+        ------
+        NotInFileError: there is no note of that number.
+        """
+        there = len(self._container.notes)
+        for number in notes:
+            if not 0 <= number < there:
+                raise NotInFileError(
+                    f"no note {number}",
+                    path=self.path,
+                    expected=f"a number below {there}" if there else "notes in the file",
+                )
+        return note_fields(self._container, notes or None)
+
+    def cpus_table(self) -> Table:
+        """Return the CPUs (:func:`~vmcoredd_lab.notes.cpus.cpus_table`)."""
+        table = cpus_table(self._container)
+        panicked = crashing_cpu(self, table.values("pid"))
+        return table if panicked is None else cpus_table(self._container, panicked)
 
     def problems_table(self) -> Table:
         """Return the problems (:data:`~vmcoredd_lab.problems.PROBLEMS`)."""
@@ -98,6 +124,8 @@ class Vmcore:
         found = Problems(
             self._container.source.problems(),
             self._container.problems,
+            check_cpus(self._container),
+            self.vmcoreinfo.problems,
             *(dump.problems() for dump in self.device_dumps),
             self._log_problems,
         )
@@ -162,6 +190,24 @@ class Vmcore:
 
         return None if isinstance(self._log, NotInFileError) else panic_summary(self._log)
 
+    def stacks_table(self, vmlinux: str | os.PathLike[str] | None = None) -> Table:
+        """Return the stacks of all CPUs (:data:`~vmcoredd_lab.kernel.stacks.STACKS`), by drgn.
+
+        ``vmlinux`` None: that of this kernel which the system has installed.
+
+        Raises
+        ------
+        NotInFileError: no vmlinux was given and none is installed; or the file has no registers.
+        OpenError: as :meth:`drgn`.
+        """
+        from vmcoredd_lab.kernel.drgn_bridge import standard_debuginfo
+        from vmcoredd_lab.kernel.stacks import stacks_table
+
+        program = self.drgn(vmlinux)
+        if vmlinux is None:
+            standard_debuginfo(self, program)
+        return stacks_table(self, program)
+
     # -- frames -------------------------------------------------------------------------------------------------------
 
     @cached_property
@@ -173,6 +219,15 @@ class Vmcore:
     def notes(self) -> pd.DataFrame:
         """Notes in file order: owner, type, type_name, desc_offset, desc_size, cpu, summary."""
         return _frame(self.notes_table())
+
+    def note_fields(self, *notes: int) -> pd.DataFrame:
+        """Values in notes, by their numbers or all: note, cpu, owner, type_name, field, offset, size, value, text."""
+        return _frame(self.note_fields_table(*notes))
+
+    @cached_property
+    def cpus(self) -> pd.DataFrame:
+        """CPUs: cpu, pid, signal, the registers of the machine (UInt64), panicked, siginfo, control registers."""
+        return _frame(self.cpus_table())
 
     @cached_property
     def dmesg(self) -> pd.DataFrame:
@@ -189,6 +244,10 @@ class Vmcore:
         """What is wrong with the file, as far as it has been read; see :meth:`check`. Empty for a sound file."""
         return _frame(self.problems_table())
 
+    def stacks(self, vmlinux: str | os.PathLike[str] | None = None) -> pd.DataFrame:
+        """Stacks of all CPUs: cpu, pid, comm, panicked, frame, pc, symbol, offset, file, line; see :meth:`stacks_table`."""
+        return _frame(self.stacks_table(vmlinux))
+
     # -- parts --------------------------------------------------------------------------------------------------------
 
     @cached_property
@@ -200,10 +259,10 @@ class Vmcore:
         source = self._container.source
         for note in self._container.notes:
             if note.owner == "VMCOREINFO":
-                return Vmcoreinfo(source.read(note.desc_offset, min(note.available, 1 << 20)))
+                return Vmcoreinfo(source.read(note.desc_offset, min(note.available, LONGEST)), note.desc_offset)
         window = self._container.vmcoreinfo_window()
         if window:
-            return Vmcoreinfo(source.read(window[0], min(window[1], 1 << 20)))
+            return Vmcoreinfo(source.read(window[0], min(window[1], LONGEST)), window[0])
         return Vmcoreinfo(self._vmcoreinfo_in_memory()) if self.machine == "s390x" else Vmcoreinfo()
 
     def _vmcoreinfo_in_memory(self) -> bytes:
@@ -255,6 +314,21 @@ class Vmcore:
     def memory(self) -> Memory:
         """The crashed machine's memory."""
         return Memory(self._container, lambda: self.vmcoreinfo)
+
+    def drgn(self, vmlinux: str | os.PathLike[str] | None = None) -> Any:
+        """Return a ``drgn.Program`` on the same file, whatever it is wrapped in; with symbols where ``vmlinux`` is given.
+
+        Takes the extra ``kernel``. Memory works without symbols; ``program.load_default_debug_info()`` looks for them in
+        all places that drgn knows, the network among them.
+
+        Raises
+        ------
+        OpenError: drgn is not installed, or cannot open the file; ``vmlinux`` is not the crashed kernel's.
+        NotInFileError: the file is not one that drgn opens itself, and has no VMCOREINFO.
+        """
+        from vmcoredd_lab.kernel.drgn_bridge import drgn_program
+
+        return drgn_program(self, vmlinux)
 
     def close(self) -> None:
         """Release the file; frames made before stay valid."""

@@ -326,6 +326,10 @@ class KdumpContainer(Container):
         """Return the CPUs that left their registers, else what the header says."""
         return super().cpu_count() or int(self.header["nr_cpus"])
 
+    def current_cpu(self) -> int | None:
+        """Return the header's current_cpu; 0 is what makedumpfile writes when it does not know, too."""
+        return int(self.header["current_cpu"]) or None
+
     def identity(self) -> dict[str, str]:
         """Return utsname of the crashed kernel, and how makedumpfile wrote the file."""
         names = ("nodename", "release", "version", "machine", "domainname")

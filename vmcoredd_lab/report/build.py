@@ -11,6 +11,7 @@ from vmcoredd_lab import __version__
 from vmcoredd_lab.devices.dump import DeviceDump
 from vmcoredd_lab.errors import VmcoreddLabError
 from vmcoredd_lab.opening import OpenedFile
+from vmcoredd_lab.report.cpus import build_cpus
 from vmcoredd_lab.report.document import Adapter, Document, Highlight
 from vmcoredd_lab.summary import summarise
 from vmcoredd_lab.tables import Table
@@ -26,7 +27,13 @@ GRAVE = ("EMERG", "CRIT", "ERR")
 NOT_ON_THIS_CHIP = (-24, -28)  # CUDBG_STATUS_ENTITY_NOT_FOUND, CUDBG_STATUS_NOT_IMPLEMENTED
 
 
-def build(opened: OpenedFile, *, title: str | None = None, date: str | None = None) -> Document:
+def build(
+    opened: OpenedFile,
+    *,
+    title: str | None = None,
+    date: str | None = None,
+    vmlinux: str | os.PathLike[str] | None = None,
+) -> Document:
     """Return the document. Every device dump is read whole, so that ``problems`` is complete."""
     opened.check()
     adapters = [_adapter(dump, i) for i, dump in enumerate(opened.device_dumps) if dump.decoder is not None]
@@ -55,6 +62,7 @@ def build(opened: OpenedFile, *, title: str | None = None, date: str | None = No
         problems=problems,
         kernel_log=log,
         kernel_log_left_out=log_left_out,
+        cpus=build_cpus(opened.core, vmlinux) if opened.core is not None else None,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-__all__ = ["SCHEMA", "Adapter", "Document", "Highlight"]
+__all__ = ["SCHEMA", "Adapter", "Cpus", "Document", "Highlight"]
 
 SCHEMA = "vmcoredd-lab/report/1"
 
@@ -44,6 +44,22 @@ class Adapter:
 
 
 @dataclass(frozen=True)
+class Cpus:
+    """The CPUs when the machine crashed: ``rows`` with every register, ``telling`` and ``registers`` their columns.
+
+    ``telling`` are the columns that say most. ``stacks`` is None where there is no vmlinux to unwind them with; then
+    ``stacks_missing`` says what it would add and where it is to be had.
+    """
+
+    rows: Records
+    telling: list[str]
+    registers: list[str]
+    left_out: int
+    stacks: Records | None
+    stacks_missing: str | None
+
+
+@dataclass(frozen=True)
 class Document:
     """A report on one file."""
 
@@ -59,6 +75,7 @@ class Document:
     problems: Records
     kernel_log: Records = field(default_factory=list)
     kernel_log_left_out: int = 0
+    cpus: Cpus | None = None
     schema: str = field(default=SCHEMA)
 
     def as_dict(self) -> dict[str, Any]:

@@ -46,6 +46,7 @@ def render(document: Document) -> str:
         panic_facts=_panic_facts(document.vmcore),
         log_levels=[n for n in LEVELS if any(row["level"] == n for row in document.kernel_log)],
         adapters=views,
+        stacks=_stacks(document),
         view_of={view["adapter"].index: view for view in views},
         plural=plural,
         style=_resource("style.css"),
@@ -72,6 +73,13 @@ def _panic_facts(vmcore: dict[str, Any]) -> list[tuple[str, str]]:
     from vmcoredd_lab.cli.info import panic_lines
 
     return [(label, text) for label, text in panic_lines(vmcore | {"last_words": []}) if label != "panic"]
+
+
+def _stacks(document: Document) -> list[list[dict[str, Any]]]:
+    """Return the frames of each CPU, the one that panicked first."""
+    found = document.cpus.stacks if document.cpus else None
+    groups = [list(group) for _, group in groupby(found or [], key=lambda row: row["cpu"])]
+    return sorted(groups, key=lambda rows: not rows[0]["panicked"])
 
 
 def _view(adapter: Adapter) -> dict[str, Any]:
