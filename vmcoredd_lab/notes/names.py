@@ -8,7 +8,7 @@ from functools import cache
 from vmcoredd_lab.model import NT_VMCOREDD
 from vmcoredd_lab.package_data import package_text
 
-__all__ = ["type_name"]
+__all__ = ["owners", "type_name"]
 
 
 @cache
@@ -26,3 +26,9 @@ def type_name(owner: str, number: int) -> str | None:
     if found is None and owner == "CORE" and number != NT_VMCOREDD:
         found = _names().get(("LINUX", number))
     return found
+
+
+@cache
+def owners() -> frozenset[str]:
+    """Return the owners of all notes that are known."""
+    return frozenset(owner for owner, _ in _names())
