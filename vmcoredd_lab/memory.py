@@ -69,6 +69,10 @@ class Memory:
             hint="page tables are not read; an ELF vmcore of the same crash has the kernel's addresses in its program headers",
         )  # fmt: skip
 
+    def linear_maps(self) -> list[LinearMap]:
+        """Return the parts of the kernel's virtual address space that VMCOREINFO gives as shifted physical memory."""
+        return self._maps[0]
+
     @cached_property
     def _maps(self) -> tuple[list[LinearMap], list[str]]:
         def physical(address: int, size: int) -> bytes | None:
