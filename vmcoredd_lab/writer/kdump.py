@@ -92,7 +92,7 @@ class KdumpWriter:
         data_at = header.descriptors_at + self.frames.held.total * self._dtype.itemsize
         pages = _Pages(sink, header.descriptors_at, data_at, self._block, self._dtype, self._flags)
         self._write_pages(pages, part or (0, header.frames), advance)
-        pages.flush()
+        pages.finish()
         erased = header.eraseinfo
         if erased:
             sink.write(pages.data_at, erased)
@@ -163,7 +163,7 @@ class KdumpWriter:
     def _packed(self, data: memoryview) -> Packed:
         """Return which pages are zeros, and how the others are stored: packed, or as they are where that is no shorter."""
         block = self._block
-        zeros: Array = ~np.frombuffer(data, np.uint64).reshape(-1, block // 8).any(axis=1)
+        zeros: Array = np.logical_not(np.frombuffer(data, np.uint64).reshape(-1, block // 8).any(axis=1))
         kept: list[Data] = []
         deflate = None if self._flags == STORED else deflater(self._flags)
         for i in np.flatnonzero(~zeros).tolist():
@@ -219,15 +219,23 @@ class _Pages:
         while len(self._descriptors) >= CACHE:
             self._write_descriptors(CACHE)
 
-    def _write_descriptors(self, size: int) -> None:
-        self._sink.write(self._at, bytes(self._descriptors[:size]))
-        del self._descriptors[:size]
-        self._at += size
-
     def flush(self) -> None:
         """Write what is gathered, the descriptors first."""
-        if self._descriptors:
-            self._write_descriptors(len(self._descriptors))
+        self._write_descriptors(len(self._descriptors))
+        self._write_data()
+
+    def finish(self) -> None:
+        """Write what is left, the data first, as makedumpfile ends."""
+        self._write_data()
+        self._write_descriptors(len(self._descriptors))
+
+    def _write_descriptors(self, size: int) -> None:
+        if size:
+            self._sink.write(self._at, bytes(self._descriptors[:size]))
+            del self._descriptors[:size]
+            self._at += size
+
+    def _write_data(self) -> None:
         if self._data:
             self._sink.write(self.data_at, bytes(self._data))
             self.data_at += len(self._data)
