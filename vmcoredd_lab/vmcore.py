@@ -168,15 +168,20 @@ class Vmcore:
         """The crashed machine's memory."""
         return Memory(self._container, lambda: self.vmcoreinfo)
 
-    def to_image(self) -> VmcoreImage:
+    def to_image(self, machine: str | None = None) -> VmcoreImage:
         """Return the model of this vmcore, to change it or to write it in any format (:func:`vmcoredd_lab.write_vmcore`).
 
         Notes, memory and what makedumpfile's header knows are as in the file, which the image goes on reading from. An ELF
-        vmcore of which nothing was changed is written as it is, byte for byte.
+        vmcore of which nothing was changed is written as it is, byte for byte. ``machine``, as ``uname -m`` names it, is
+        needed for an ELF file of a kdump-compressed one that names no machine, as QEMU's do.
+
+        Raises
+        ------
+        UsageError: a machine that is not known.
         """
         from vmcoredd_lab.writer.from_container import image_of
 
-        return image_of(self)
+        return image_of(self, machine)
 
     def close(self) -> None:
         """Release the file; frames made before stay valid."""
