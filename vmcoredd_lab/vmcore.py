@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 import os
+from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from vmcoredd_lab.kernel.panic import PanicSummary
+    from vmcoredd_lab.writer.image import VmcoreImage
 
 __all__ = ["Memory", "Vmcore", "open_vmcore"]
 
@@ -329,6 +330,21 @@ class Vmcore:
         from vmcoredd_lab.kernel.drgn_bridge import drgn_program
 
         return drgn_program(self, vmlinux)
+
+    def to_image(self, machine: str | None = None) -> VmcoreImage:
+        """Return the model of this vmcore, to change it or to write it in any format (:func:`vmcoredd_lab.write_vmcore`).
+
+        Notes, memory and what makedumpfile's header knows are as in the file, which the image goes on reading from. An ELF
+        vmcore of which nothing was changed is written as it is, byte for byte. ``machine``, as ``uname -m`` names it, is
+        needed for an ELF file of a kdump-compressed one that names no machine, as QEMU's do.
+
+        Raises
+        ------
+        UsageError: a machine that is not known.
+        """
+        from vmcoredd_lab.writer.from_container import image_of
+
+        return image_of(self, machine)
 
     def close(self) -> None:
         """Release the file; frames made before stay valid."""
