@@ -140,6 +140,11 @@ class StoredEntities:
     def _cache(self) -> dict[int, Decoded]:
         return {}
 
+    def known_damage(self, number: int) -> list[tuple[int, int]]:
+        """Return the damaged ranges of an entity as far as it has been inflated already."""
+        known: Decoded | None = self._cache.get(number)
+        return known.damaged if known is not None else []
+
     def entity_bytes(self, name: str | int) -> bytes:
         """Return an entity's bytes as the driver collected them: decompressed, without padding; damaged ranges are zero.
 
