@@ -78,6 +78,16 @@ class StoredEntities:
         first = next(self._pieces(entity, Problems()), None)
         return first.data if first else b""
 
+    def beginning(self, name: str | int) -> tuple[bytes | memoryview, EntityHeader]:
+        """Return an entity's first decoded bytes, at least its header where it has one, and the entity's header.
+
+        Raises
+        ------
+        NotInFileError: as :meth:`decoded`.
+        """
+        entity = self._find(name)
+        return self._beginning(entity), entity
+
     def _find(self, name: str | int) -> EntityHeader:
         number = entity_number(name)
         shown = escape(str(name))

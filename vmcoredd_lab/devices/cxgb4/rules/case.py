@@ -15,6 +15,7 @@ import numpy as np
 
 from vmcoredd_lab.devices.cxgb4.entities import driver_state
 from vmcoredd_lab.devices.cxgb4.entities.dump_context import KINDS
+from vmcoredd_lab.devices.cxgb4.entities.pcie_config import collected_fields
 from vmcoredd_lab.devices.cxgb4.entity_names import entity_number
 from vmcoredd_lab.devices.cxgb4.firmware import PCIE_FW, UNREACHABLE
 from vmcoredd_lab.devices.cxgb4.indirect_table import indirect_table, space_of
@@ -246,15 +247,15 @@ class AdapterCase:
         word = values[at : at + 1]
         value = word
         if field is not None:
-            value = self._field(register, field, self._config_fields(at), word)
+            value = self._field(register, field, self.config_fields(register), word)
         missing = self._damaged(table)[at : at + 1]
         text = f"{register} = {int(word[0]):#x}" + (f" ({field} = {int(value[0]):#x})" if field else "")
         shown = ".".join(filter(None, ["cfg", register, field]))
         return Operand(shown, value, missing, lambda _: self.row("pcie_config", at, text), ("",))
 
-    def _config_fields(self, at: int) -> list[Field]:
-        from vmcoredd_lab.devices.cxgb4.entities.pcie_config import collected_fields
-
+    def config_fields(self, register: str) -> list[Field]:
+        """Return the fields of a register of the configuration space, highest bits first."""
+        at = self.table("pcie_config").values("register").index(register)
         return collected_fields(self.nic.context())[at]
 
     def _indirect(self, register: str, field: str | None = None) -> Operand:

@@ -210,6 +210,8 @@ def own_bits(case: AdapterCase, rule: DeclaredRule) -> Iterable[Match]:
     severity = severities[0]
     for other in severities[1:]:
         severity = worse(severity, other)
+    if own.masked == "error" and bits and counted:  # two witnesses of one uncorrectable error
+        severity = "critical"
     more = evidence_of([t for _, touched in counted for t in touched])
     labels = [b.label for b in bits] + [o.labels[i] for _, touched in counted for o, i in touched if o.labels[i]]
     loud = [b for b in bits if _weight(own, b) == severity]
@@ -241,6 +243,31 @@ def _worst(bits: list[Bit]) -> str:
     return severity
 
 
+AER = {
+    "PCI-04": ("PCIE_AER_UNCOR_ERR_STAT", "fatal"), "PCI-05": ("PCIE_AER_UNCOR_ERR_STAT", "not fatal"),
+    "PCI-07": ("PCIE_AER_COR_ERR_STAT", ""),
+}  # fmt: skip
+UNSUPPORTED = "UnSupReqErr"  # what a scan of the bus leaves behind
+
+
+def aer(case: AdapterCase, rule: DeclaredRule) -> Iterable[Match]:
+    """Advanced error reporting: the status bits by name, those with fatal severity apart from the others."""
+    register, which = AER[rule.id]
+    status, capability = case.resolve(f"cfg.{register}"), case.resolve("cfg.PCIE_AER_CAP.AERCapID")
+    word, evidence = int(status.values[0]), [status.evidence(0)]
+    if which:
+        severity = case.resolve("cfg.PCIE_AER_UNCOR_ERR_SEV")
+        word &= int(severity.values[0]) if which == "fatal" else ~int(severity.values[0])
+        evidence.append(severity.evidence(0))
+    if not word or int(capability.values[0]) != 1 or status.missing[0]:
+        return
+    names = [f.name for f in case.config_fields(register) if f.of(word)] or [f"{word:#x}"]
+    harmless = names == [UNSUPPORTED]
+    yield Match(tuple(evidence), title=f"{rule.title}: {', '.join(names)}", value=f"{int(status.values[0]):#x}",
+                severity="info" if harmless else None, confidence="low" if harmless else None)  # fmt: skip
+
+
 FUNCTIONS = {
+    "aer": aer,
     "fatal": fatal, "not_fatal": not_fatal, "masked": masked, "unexplained": unexplained, "own_bits": own_bits,
 }  # fmt: skip

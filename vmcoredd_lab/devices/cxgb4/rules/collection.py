@@ -7,9 +7,10 @@ from itertools import pairwise
 
 import numpy as np
 
+from vmcoredd_lab.devices.cxgb4.container import EntityHeader
+from vmcoredd_lab.devices.cxgb4.declared import declared
 from vmcoredd_lab.devices.cxgb4.entity_names import entity_description, entity_name
 from vmcoredd_lab.devices.cxgb4.firmware import PCIE_FW
-from vmcoredd_lab.devices.cxgb4.container import EntityHeader
 from vmcoredd_lab.devices.cxgb4.rules.case import PL_WHOAMI, AdapterCase
 from vmcoredd_lab.devices.cxgb4.structs import ENTITY_HDR
 from vmcoredd_lab.rules import DeclaredRule, Evidence, Match, NotEvaluableError
@@ -23,6 +24,7 @@ NO_SPACE, NOT_THERE, NOT_FOR_CHIP, NO_CLOCK = -19, -24, -28, -32
 EINVAL = -22
 MEMORIES = (18, 19, 20, 21, 68)
 THROUGH_WINDOW = (*MEMORIES, 2)  # DEV_LOG too is read through the memory window
+MEMORY_READ = 64 << 20  # bytes of an image that are looked at; a memory as large as this holds something somewhere
 LARGE = (*MEMORIES, 70)
 FLASH = 71
 CIM = (3, 4, 5, *range(6, 18), 47, 48, 64, 65)
@@ -259,6 +261,8 @@ def memory_of_zeros(case: AdapterCase, rule: DeclaredRule) -> Iterable[Match]:
     names = []
     for entity in case.nic.container.entities.values():
         if entity.number in MEMORIES and entity.available and not entity.status:
+            if (case.nic.decoded_size(entity) or MEMORY_READ) >= MEMORY_READ:
+                continue
             data = np.frombuffer(case.nic.decoded(entity.number).data, np.uint8)
             if len(data) and not data.any():
                 names.append((entity.name, len(data)))
@@ -296,16 +300,25 @@ def contexts_cut(case: AdapterCase, rule: DeclaredRule) -> Iterable[Match]:
         yield Match((case.row("egress", ids.index(255), "the context with id 255"),), value="256")
 
 
-def nothing_in(case: AdapterCase, rule: DeclaredRule) -> Iterable[Match]:
-    """An entity that was collected and holds no row."""
-    name = {"DMP-11": "qdesc", "DMP-12": "mbox_log"}[rule.id]
-    if not len(case.table(name)):
-        size = min(len(case.nic.decoded(name).data), 64)
-        yield Match((case.in_entity(name, 0, size, "the beginning, without a record"),), value="0")
+def no_queues(case: AdapterCase, _: DeclaredRule) -> Iterable[Match]:
+    """QDESC was collected and says that there are no queues; its first piece has the header, the rest are zeros."""
+    info = declared("cudbg_qdesc_info")
+    data, _ = case.nic.beginning("qdesc")
+    if len(data) < info.size():
+        raise NotEvaluableError("qdesc is shorter than its header")
+    if not int(info.read(data, byteorder=case.nic.container.byteorder)["num_queues"]):
+        yield Match((case.in_entity("qdesc", 0, info.size(), "num_queues = 0"),), value="0")
+
+
+def no_commands(case: AdapterCase, _: DeclaredRule) -> Iterable[Match]:
+    """The mailbox log was collected and holds no record."""
+    if not len(case.table("mbox_log")):
+        size = len(case.nic.decoded("mbox_log").data)
+        yield Match((case.in_entity("mbox_log", 0, size, "no record has a time"),), value="0")
 
 
 FUNCTIONS = {
-    "nothing_in": nothing_in,
+    "no_queues": no_queues, "no_commands": no_commands,
     "bus_gone": bus_gone, "access_blocked": access_blocked, "config_gone": config_gone, "block_of_ones": block_of_ones,
     "block_of_zeros": block_of_zeros, "most_failed": most_failed, "failed": failed, "processor_busy": processor_busy,
     "no_space": no_space, "not_there": _with_cause(NOT_THERE), "not_for_chip": _with_cause(NOT_FOR_CHIP),
