@@ -64,6 +64,12 @@ class OpenedFile:
 
         return signature(self.core, self.diagnosis)
 
+    def bytes_of(self, space: str, offset: int, length: int) -> bytes:
+        """Return the bytes that a finding names, as :meth:`Vmcore.bytes_of`."""
+        from vmcoredd_lab.analysis.findings import read_bytes
+
+        return read_bytes(self.core or self, space, offset, length)
+
     def problems(self) -> Problems:
         """Return what is known to be wrong so far; a remote file that could not be read raises its error."""
         if self.core is not None:
