@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-__all__ = ["SCHEMA", "Adapter", "Cpus", "Document", "Highlight"]
+__all__ = ["SCHEMA", "Adapter", "Cpus", "Document", "Finding", "Highlight"]
 
 SCHEMA = "vmcoredd-lab/report/1"
 
@@ -19,6 +19,21 @@ class Highlight:
     severity: str
     text: str
     anchor: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is wrong, with the places that prove it: each with space, offset, length, text, and the first bytes as ``hex``."""
+
+    rule: str
+    severity: str
+    confidence: str
+    title: str
+    device: str | None
+    explanation: str
+    next_step: str
+    evidence: Records
+    places: int
 
 
 @dataclass(frozen=True)
@@ -67,6 +82,9 @@ class Document:
     date: str
     generator: str
     vmcore: dict[str, Any]
+    findings: list[Finding]
+    rules_skipped: int
+    signature: str | None
     device_dumps: Records
     adapters: list[Adapter]
     notes: Records
