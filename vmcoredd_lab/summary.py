@@ -8,7 +8,7 @@ from vmcoredd_lab.errors import VmcoreddLabError
 from vmcoredd_lab.opening import OpenedFile
 from vmcoredd_lab.text import escape
 
-__all__ = ["summarise"]
+__all__ = ["kernel_facts", "summarise"]
 
 
 def summarise(opened: OpenedFile) -> dict[str, Any]:
@@ -23,13 +23,14 @@ def summarise(opened: OpenedFile) -> dict[str, Any]:
         }
     else:
         facts |= {"format": core.format, "machine": core.machine, "byteorder": core.byteorder}
-        facts |= _kernel(core)
+        facts |= kernel_facts(core)
     facts["device_dumps"] = [_dump(dump, index) for index, dump in enumerate(opened.device_dumps)]
     facts["problems"] = opened.problems().table().records()
     return facts
 
 
-def _kernel(core: Any) -> dict[str, Any]:
+def kernel_facts(core: Any) -> dict[str, Any]:
+    """Return what the vmcore says of the kernel and the machine, JSON-ready; what is not known is None."""
     info, identity = core.vmcoreinfo, core.container.identity()
     when = info.crash_time
     return {

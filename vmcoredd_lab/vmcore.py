@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -25,11 +25,10 @@ from vmcoredd_lab.tables import Table
 if TYPE_CHECKING:
     import pandas as pd
 
-    from vmcoredd_lab.kernel.panic import PanicSummary
-    from vmcoredd_lab.writer.image import VmcoreImage
-
     from vmcoredd_lab.analysis.findings import Diagnosis
     from vmcoredd_lab.analysis.signature import Signature
+    from vmcoredd_lab.kernel.panic import PanicSummary
+    from vmcoredd_lab.writer.image import VmcoreImage
 
 __all__ = ["Memory", "Vmcore", "open_vmcore"]
 
@@ -187,6 +186,13 @@ class Vmcore:
         except NotInFileError as error:
             return error
 
+    def timeline_table(self, anchors: Iterable[Any] = (), *, find_anchors: bool = True) -> Table:
+        """Return the events of all sources as a table (:data:`~vmcoredd_lab.analysis.timeline.TIMELINE`)."""
+        from vmcoredd_lab.analysis.timeline import timeline_table
+        from vmcoredd_lab.opening import opened_of
+
+        return timeline_table(opened_of(self), anchors, find_anchors=find_anchors)
+
     @cached_property
     def panic(self) -> PanicSummary | None:
         """What the kernel log says of the panic; None where it says nothing, or there is no log."""
@@ -242,6 +248,32 @@ class Vmcore:
         NotInFileError: as :meth:`dmesg_table`.
         """
         return _frame(self.dmesg_table())
+
+    def timeline(self, anchors: Iterable[Any] = (), *, find_anchors: bool = True) -> pd.DataFrame:
+        """Return one row for each event of kernel log, firmware logs, mailbox logs, panic and collection.
+
+        A firmware's ticks have no documented unit and no fixed relation to the kernel's clock; neither have a mailbox log's
+        jiffies, which are the capture kernel's own. They get a time only through anchors: ticks whose kernel time is known.
+        One anchor gives a time to its own tick; through two or more a line is fitted. What has no time comes last, each lane
+        in its own order and ending with the collection of its device.
+
+        Parameters
+        ----------
+        anchors: ``(device, tick, time_ns)``: the device by name, PCI address or index, a tick of its firmware log and the kernel
+            time of the same moment in nanoseconds since boot; a fourth element ``"jiffies"`` ties its mailbox log
+        find_anchors: where none are given for a device, use messages that have a counterpart in the kernel log
+
+        Returns
+        -------
+        DataFrame: source, device, clock, tick (UInt64, raw), seq, level, facility, text, time (Int64, ns since boot, missing
+        where not known), uncertainty (Int64, ns), wall (datetime, UTC), where, space, offset, length. ``attrs["clocks"]`` says of
+        each clock how it is tied, ``attrs["missing"]`` which sources are not there and why.
+
+        Raises
+        ------
+        UsageError: an anchor is not of that form, names no device or contradicts another.
+        """
+        return _frame(self.timeline_table(anchors, find_anchors=find_anchors))
 
     @property
     def problems(self) -> pd.DataFrame:

@@ -24,6 +24,7 @@ from vmcoredd_lab.cli.main import (
 from vmcoredd_lab.cli.output import emit, emit_text, note
 from vmcoredd_lab.cli.progress import giving_way
 from vmcoredd_lab.cli.remote import remotes
+from vmcoredd_lab.cli.timeline import emit_events, event_options, events_of
 from vmcoredd_lab.errors import NotInFileError, OutputError, UsageError
 from vmcoredd_lab.opening import OpenedFile
 from vmcoredd_lab.progress import undisturbed
@@ -168,7 +169,18 @@ def _filtered(rows: Table, block: str | None, nonzero: bool, path: str) -> Table
     return rows if keep.all() else rows.take(np.flatnonzero(keep))
 
 
-_adapter_command("firmware-log", "firmware_log_table", "The firmware's own log, oldest entry first.")
+@cli.command("firmware-log")
+@event_options
+@dump_option
+def firmware_log(file: str, form: str | None, output: str | None, limit: int | None, which: str | None) -> None:
+    """The firmware's own log, oldest entry first."""
+    opened = opened_file(file)
+    emit_events(
+        lambda: _of_dumps(opened, which, "firmware_log_table"),
+        lambda: events_of(opened, "firmware", {dump.name for _, dump in chosen_dumps(opened, which)}),
+        form, output, limit,
+    )  # fmt: skip
+    finish(opened)
 
 
 @cli.command()

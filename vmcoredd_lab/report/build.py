@@ -14,6 +14,7 @@ from vmcoredd_lab.errors import VmcoreddLabError
 from vmcoredd_lab.opening import OpenedFile
 from vmcoredd_lab.report.cpus import build_cpus
 from vmcoredd_lab.report.document import Adapter, Document, Finding, Highlight
+from vmcoredd_lab.report.events import differences, timeline
 from vmcoredd_lab.summary import summarise
 from vmcoredd_lab.tables import Table
 from vmcoredd_lab.text import escape, plural
@@ -70,6 +71,8 @@ def build(
         kernel_log=log,
         kernel_log_left_out=log_left_out,
         cpus=build_cpus(opened.core, vmlinux) if opened.core is not None else None,
+        timeline=timeline(opened),
+        differences=differences(opened),
     )
 
 

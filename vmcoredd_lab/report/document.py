@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-__all__ = ["SCHEMA", "Adapter", "Cpus", "Document", "Finding", "Highlight"]
+__all__ = ["SCHEMA", "Adapter", "Cpus", "Differences", "Document", "Finding", "Highlight", "Timeline"]
 
 SCHEMA = "vmcoredd-lab/report/1"
 
@@ -75,6 +75,26 @@ class Cpus:
 
 
 @dataclass(frozen=True)
+class Timeline:
+    """Events of all sources as ``vmcoredd-lab timeline`` has them, the last of them; what is known of each clock."""
+
+    events: Records
+    left_out: int
+    clocks: dict[str, str]
+    missing: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Differences:
+    """What differs between two devices of one vmcore; ``sections`` by class, long runs shortened."""
+
+    a: str
+    b: str
+    note: str | None
+    sections: Records
+
+
+@dataclass(frozen=True)
 class Document:
     """A report on one file."""
 
@@ -94,6 +114,8 @@ class Document:
     kernel_log: Records = field(default_factory=list)
     kernel_log_left_out: int = 0
     cpus: Cpus | None = None
+    timeline: Timeline | None = None
+    differences: list[Differences] = field(default_factory=list)
     schema: str = field(default=SCHEMA)
 
     def as_dict(self) -> dict[str, Any]:

@@ -8,13 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from vmcoredd_lab.devices.dump import DeviceDump, DeviceDumps
 from vmcoredd_lab.errors import UsageError
 from vmcoredd_lab.extract import write_atomically
-from vmcoredd_lab.opening import OpenedFile, open_file
+from vmcoredd_lab.opening import opened_of
 from vmcoredd_lab.report.build import build
 from vmcoredd_lab.report.document import Document
-from vmcoredd_lab.vmcore import Vmcore
 
 __all__ = ["SUFFIXES", "write_report"]
 
@@ -57,15 +55,5 @@ def write_report(
     renderer = _RENDERERS.get(target.suffix.lower())
     if renderer is None:
         raise UsageError(f"no report of kind {target.suffix or 'without suffix'}", expected=" or ".join(SUFFIXES))
-    document = build(_opened(what), title=title, date=date, vmlinux=vmlinux)
+    document = build(opened_of(what), title=title, date=date, vmlinux=vmlinux)
     return write_atomically(target, [renderer(document).encode()], force=True)
-
-
-def _opened(what: Any) -> OpenedFile:
-    if isinstance(what, OpenedFile):
-        return what
-    if isinstance(what, Vmcore):
-        return OpenedFile(what.container.source, what, what.device_dumps)
-    if isinstance(what, DeviceDump):
-        return OpenedFile(what.source, None, DeviceDumps([what], what.source.name))
-    return open_file(what)
