@@ -26,6 +26,8 @@ from vmcoredd_lab.text import human_size, plural
 if TYPE_CHECKING:
     import pandas as pd
 
+    from vmcoredd_lab.devices.cxgb4.writer import CudbgImage
+
 __all__ = ["ENTITIES", "Cxgb4"]
 
 ENTITIES = Schema(
@@ -218,6 +220,14 @@ class Cxgb4(TableViews):
     # -- firmware log -------------------------------------------------------------------------------------------------
 
     # -- memory -------------------------------------------------------------------------------------------------------
+
+    # -- writing back -------------------------------------------------------------------------------------------------
+
+    def to_image(self) -> CudbgImage:
+        """Return the dump as an image that can be changed and written: ``nic.to_image().to_bytes()``."""
+        from vmcoredd_lab.devices.cxgb4.writer import CudbgImage
+
+        return CudbgImage.of(self)
 
     # -- checking -----------------------------------------------------------------------------------------------------
 
