@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from vmcoredd_lab.plots import plot_firmware_log
     from vmcoredd_lab.report import write_report
     from vmcoredd_lab.vmcore import Vmcore, open_vmcore
+    from vmcoredd_lab.writer import VmcoreImage, write_vmcore
 
 # Public names and the modules they live in; a name is imported when it is first used, so that
 # `import vmcoredd_lab` costs nothing and pulls in neither pandas nor matplotlib.
@@ -29,11 +30,13 @@ _PUBLIC = {
     "OutputError": "vmcoredd_lab.errors",
     "UsageError": "vmcoredd_lab.errors",
     "Vmcore": "vmcoredd_lab.vmcore",
+    "VmcoreImage": "vmcoredd_lab.writer",
     "VmcoreddLabError": "vmcoredd_lab.errors",
     "open_device_dump": "vmcoredd_lab.devices.dump",
     "open_vmcore": "vmcoredd_lab.vmcore",
     "plot_firmware_log": "vmcoredd_lab.plots",
     "write_report": "vmcoredd_lab.report",
+    "write_vmcore": "vmcoredd_lab.writer",
 }
 
 __all__ = [
@@ -43,12 +46,14 @@ __all__ = [
     "OutputError",
     "UsageError",
     "Vmcore",
+    "VmcoreImage",
     "VmcoreddLabError",
     "__version__",
     "open_device_dump",
     "open_vmcore",
     "plot_firmware_log",
     "write_report",
+    "write_vmcore",
 ]
 
 

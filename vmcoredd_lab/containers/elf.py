@@ -8,7 +8,17 @@ from typing import Any
 import numpy as np
 
 from vmcoredd_lab.containers.base import SEGMENTS, Container
-from vmcoredd_lab.containers.elf_structs import EHDR, P_TYPES, PHDR, SHDR, machine_name
+from vmcoredd_lab.containers.elf_structs import (
+    EHDR,
+    ET_CORE,
+    P_TYPES,
+    PHDR,
+    PN_XNUM,
+    PT_LOAD,
+    PT_NOTE,
+    SHDR,
+    machine_name,
+)
 from vmcoredd_lab.errors import NotInFileError, OpenError
 from vmcoredd_lab.model import Note
 from vmcoredd_lab.notes.walker import MOST_NOTES, number_cpus, walk_notes
@@ -19,9 +29,6 @@ from vmcoredd_lab.text import plural
 
 __all__ = ["ElfContainer"]
 
-ET_CORE = 4
-PT_LOAD, PT_NOTE = 1, 4
-PN_XNUM = 0xFFFF
 MOST_HEADERS = 1 << 20  # looked at where nothing believable says how many there are; the file may be 64 GiB, and remote
 _TYPES = {
     1: "ET_REL, an object file or module",
