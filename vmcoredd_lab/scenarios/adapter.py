@@ -164,16 +164,16 @@ class Adapter:
         self.set("PCIE_FW_PF", 1 << 28 | (0xE0000 >> 4) << 4 | 2, instance=7)
 
     def _enable_interrupts(self) -> None:
+        """Enable what makes the driver stop the adapter; of the functions only the driver's own is told."""
         for row in read_table("interrupts.csv"):
             name = row["enable_register"]
-            if not name or self.chip not in row["chips"].split() or not self.has(name):
+            fatal = row["driver_fatal"] == "1" or name in ("PL_INT_ENABLE", "PL_PF_INT_ENABLE")
+            if not name or not row["lsb"] or not fatal or self.chip not in row["chips"].split() or not self.has(name):
                 continue
-            if name in ("PL_PERR_ENABLE", "MPS_INT_ENABLE") or row["driver_fatal"] == "1" or name.startswith("PL_"):
-                bits = ((1 << int(row["nbits"])) - 1) << int(row["lsb"])
-                single = len(self._places(name)) == 1
-                for n in range(1 if single else len(self._places(name))):
-                    if name != "PL_PF_INT_ENABLE" or n == PF:
-                        self.set(name, self.get(name, instance=n) | bits, instance=n)
+            bits = ((1 << int(row["nbits"])) - 1) << int(row["lsb"])
+            for n in [PF] if name == "PL_PF_INT_ENABLE" else range(len(self._places(name))):
+                self.set(name, self.get(name, instance=n) | bits, instance=n)
+        self.set("PL_PF_INT_ENABLE", 0x3F, instance=PF)
 
     def _bring_up_ports(self) -> None:
         rng = self.random("traffic")
@@ -240,7 +240,10 @@ class Adapter:
         self.failed[name] = (status or -29, sys_err, sys_warn)
 
     def emergency_stop(self) -> None:
-        """Leave what t4_shutdown_adapter() and t4_intr_disable() leave (t4_hw.c): DMA off, pins off, ports down, interrupts off."""
+        """Leave what t4_shutdown_adapter() and t4_intr_disable() leave (t4_hw.c).
+
+        That is: DMA off, board pins off, ports forced down, and no function that is told of interrupts.
+        """
         self.set("SGE_CONTROL", GlobalEnable=0)
         self.set("DBG_GPIO_EN", 0)
         config = "MAC_PORT_CFG" if self.has("MAC_PORT_CFG") else "XGMAC_PORT_CFG"

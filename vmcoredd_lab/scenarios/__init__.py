@@ -1,0 +1,1 @@
+"""Vmcores that tell a story."""
