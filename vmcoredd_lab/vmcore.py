@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from vmcoredd_lab.containers import Container, open_parts
 from vmcoredd_lab.devices.dump import DeviceDump, DeviceDumps
-from vmcoredd_lab.errors import OpenError, UsageError, VmcoreddLabError
+from vmcoredd_lab.errors import NotInFileError, OpenError, UsageError, VmcoreddLabError
 from vmcoredd_lab.memory import Memory
 from vmcoredd_lab.notes.table import notes_table
 from vmcoredd_lab.notes.vmcoreinfo import Vmcoreinfo
@@ -38,6 +38,7 @@ class Vmcore:
 
     def __init__(self, container: Container) -> None:
         self._container = container
+        self._log_problems = Problems()
 
     @property
     def path(self) -> str:
@@ -94,6 +95,7 @@ class Vmcore:
             self._container.source.problems(),
             self._container.problems,
             *(dump.problems() for dump in self.device_dumps),
+            self._log_problems,
         )
         if self._container.source.failure is not None:
             raise self._container.source.failure
@@ -111,6 +113,7 @@ class Vmcore:
         """
         for dump in self.device_dumps:
             check_dump(dump)
+        _ = self._log  # read for what is wrong with it
         held, source = self._container.memory, self._container.source
         todo = held.work()
         wanted = (todo <= PAGES_CHECKED and not _is_remote(source)) if pages is None else pages
@@ -123,6 +126,31 @@ class Vmcore:
             return False
         return wanted or not todo
 
+    def dmesg_table(self) -> Table:
+        """Return the kernel log (:data:`~vmcoredd_lab.kernel.printk.DMESG`), oldest record first.
+
+        ``spans`` has (first physical address, end) of each record's text.
+
+        Raises
+        ------
+        NotInFileError: the file has no VMCOREINFO, or nothing in it says where the log is.
+        """
+        if isinstance(self._log, NotInFileError):
+            raise self._log
+        return self._log
+
+    @cached_property
+    def _log(self) -> Table | NotInFileError:
+        from vmcoredd_lab.kernel.printk import kernel_log
+
+        c = self._container
+        try:
+            return kernel_log(
+                self.memory, self.vmcoreinfo, c.machine, c.bits, c.byteorder, self.path, self._log_problems
+            )
+        except NotInFileError as error:
+            return error
+
     # -- frames -------------------------------------------------------------------------------------------------------
 
     @cached_property
@@ -134,6 +162,16 @@ class Vmcore:
     def notes(self) -> pd.DataFrame:
         """Notes in file order: owner, type, type_name, desc_offset, desc_size, cpu, summary."""
         return _frame(self.notes_table())
+
+    @cached_property
+    def dmesg(self) -> pd.DataFrame:
+        """The kernel log, oldest first: seq, time_ns, level, facility, caller, text, device, state, dictionary.
+
+        Raises
+        ------
+        NotInFileError: as :meth:`dmesg_table`.
+        """
+        return _frame(self.dmesg_table())
 
     @property
     def problems(self) -> pd.DataFrame:

@@ -68,7 +68,7 @@ class ContainerMemory(ABC):
         return None
 
     def physical_of(self, address: int) -> tuple[int, int] | None:
-        """Return the physical address of a virtual one, and how many bytes from there on lie alike, as far as the container says."""
+        """Return the physical address of a virtual one, and how many bytes from there on lie alike, where headers say so."""
         return None
 
     @abstractmethod
