@@ -16,7 +16,7 @@ from vmcoredd_lab.errors import UsageError
 from vmcoredd_lab.scenarios.firmware_log import FirmwareLog
 from vmcoredd_lab.scenarios.tables import rows
 
-__all__ = ["CHIPS", "Adapter", "MailboxRecord"]
+__all__ = ["CHIPS", "PF", "Adapter", "MailboxRecord", "context_words", "mac_address", "serial_number"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ class Adapter:
     chip: ``T4``, ``T5`` or ``T6``
     device: PCI address, e.g. ``0000:02:00.4``; netdevs: its interfaces' names
     number: 0 for the first; makes serial number and MAC addresses differ
+    trace_running, looping: whether the processor's trace runs, and whether it shows a loop of one place
     attached: collected by a driver that talks to the firmware (``ethtool -w``), not in the kdump kernel
     """
 
@@ -72,6 +73,7 @@ class Adapter:
     mailbox: list[MailboxRecord] = field(default_factory=list)
     config_space: dict[int, int] = field(default_factory=dict)
     trace_running: bool = True
+    looping: bool = False
     netdevs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -88,7 +90,7 @@ class Adapter:
 
     def random(self, purpose: str) -> random.Random:
         """Return a generator that depends on the seed, the adapter and the purpose only."""
-        return random.Random(f"{self.seed}/{self.number}/{self.chip}/{purpose}")
+        return random.Random(f"{self.seed}/{self.number}/{self.chip}/{purpose}")  # noqa: S311
 
     # -- registers ----------------------------------------------------------------------------------------------------
 
@@ -259,6 +261,17 @@ class Adapter:
             self.set("MAC_PORT_HSS_STATUS", instance=port, RXASIGDET=0, RXBSIGDET=0, RXCSIGDET=0, RXDSIGDET=0)
         else:
             self.set("XGMAC_PORT_LINK_STATUS", 0, instance=port)
+
+
+def serial_number(adapter: Adapter) -> str:
+    """Return an adapter's serial number."""
+    return f"PT{int(adapter.chip[1:]):02d}{adapter.seed % 10_000_000:07d}{adapter.number:02d}"
+
+
+def mac_address(adapter: Adapter, port: int) -> bytes:
+    """Return a port's MAC address: Chelsio's prefix, then what tells adapters apart."""
+    own = (int(adapter.chip[1:]) << 4 | adapter.number & 15, adapter.seed & 0xFF, 8 * adapter.number + port & 0xFF)
+    return bytes([0x00, 0x07, 0x43, *own])
 
 
 def context_words(chip: str, kind: str, **fields: int) -> tuple[int, ...]:

@@ -19,7 +19,7 @@ from vmcoredd_lab.devices.cxgb4.entity_names import read_table
 from vmcoredd_lab.devices.cxgb4.indirect_table import Segment, segments
 from vmcoredd_lab.devices.cxgb4.writer import CudbgImage
 from vmcoredd_lab.devices.cxgb4.writer.order import collected
-from vmcoredd_lab.scenarios.adapter import Adapter
+from vmcoredd_lab.scenarios.adapter import Adapter, mac_address, serial_number
 
 __all__ = ["collect"]
 
@@ -135,7 +135,10 @@ def _cim_la(adapter: Adapter) -> bytes:
     rows, last = divmod(2048, width)
     pc, data = 0x2000A000, []
     for _ in range(rows):
-        pc = pc + 4 if rng.random() < 0.8 else 0x20000000 + 4 * rng.randrange(0x8000)
+        if adapter.looping:
+            pc = 0x2003A7F4
+        else:
+            pc = pc + 4 if rng.random() < 0.8 else 0x20000000 + 4 * rng.randrange(0x8000)
         inst, value, status = rng.getrandbits(32), rng.getrandbits(32), 0x01
         row = [0] * width
         if width == 10:
@@ -266,7 +269,7 @@ def _clk(adapter: Adapter) -> bytes:
 def _dump_context(adapter: Adapter) -> bytes:
     """Egress, ingress, then each free list with its congestion context; by id within a type."""
     records = np.zeros(CONTEXTS[adapter.chip], declared("cudbg_ch_cntxt").dtype())
-    found = sorted(adapter.contexts, key=lambda c: ((2, c[1], c[0]) if c[0] > 1 else (c[0], c[1], 0)))
+    found = sorted(adapter.contexts, key=lambda c: (2, c[1], c[0]) if c[0] > 1 else (c[0], c[1], 0))
     for record, (kind, number, words) in zip(records, found, strict=False):
         record["cntxt_type"], record["cntxt_id"], record["data"] = kind, number, words
     return records.tobytes()
@@ -285,11 +288,6 @@ def _mps_tcam(adapter: Adapter) -> bytes:
         slot["cls_hi"] = 1 << port
         slot["port_num"] = port
     return slots.tobytes()
-
-
-def mac_address(adapter: Adapter, port: int) -> bytes:
-    """Return a port's MAC address: Chelsio's prefix, then what tells adapters apart."""
-    return bytes([0x00, 0x07, 0x43, int(adapter.chip[1:]) << 4 | adapter.number & 15, adapter.seed & 0xFF, 8 * adapter.number + port & 0xFF])
 
 
 def _le_tcam(adapter: Adapter) -> bytes:
@@ -369,7 +367,7 @@ def _vpd_data(adapter: Adapter) -> bytes:
 
     major, minor, micro, build = adapter.product.firmware
     return declared("cudbg_vpd_data").write(
-        sn=text(f"PT{int(adapter.chip[1:]):02d}{adapter.seed % 10_000_000:07d}{adapter.number:02d}", 25), bn=text("11012345678 A6", 17),
+        sn=text(serial_number(adapter), 25), bn=text("11012345678 A6", 17),
         na=text(mac_address(adapter, 0).hex().upper(), 13), mn=text(f"Chelsio {adapter.product.name}"[:16], 17),
         fw_major=major, fw_minor=minor, fw_micro=micro, fw_build=build, vpd_vers=0x35,
         scfg_vers=0x1000A03,
@@ -453,7 +451,7 @@ _MAKERS: dict[str, Callable[[Adapter], bytes | tuple[int, int]]] = {
     "ulptx_la": _ulptx_la, "pbt_table": _pbt_table,
 }  # fmt: skip
 _FAMILIES: dict[str, Callable[[Adapter, str], bytes | tuple[int, int]]] = {
-    "cim_ibq": _cim_queue, "cim_obq": _cim_queue, "edc": _memory, "mc0": _memory, "mc1": _memory, "hma_": _indirect, "hma": _memory,
-    "tp_indirect": _indirect, "sge_indirect": _indirect, "pcie_indirect": _indirect, "pm_indirect": _indirect,
+    "cim_ibq": _cim_queue, "cim_obq": _cim_queue, "edc": _memory, "mc0": _memory, "mc1": _memory, "hma_": _indirect,
+    "hma": _memory, "tp_indirect": _indirect, "sge_indirect": _indirect, "pcie_indirect": _indirect, "pm_indirect": _indirect,
     "ma_indirect": _indirect, "up_cim_indirect": _indirect,
 }  # fmt: skip

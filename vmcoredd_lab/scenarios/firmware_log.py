@@ -30,7 +30,9 @@ class FirmwareLog:
     entries: list[tuple[int, int, int, str, tuple[int, ...]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.booted = self.rng.randrange(2_000_000_000, 9_000_000_000)  # ns of kernel time that the firmware lags behind
+        self.booted = self.rng.randrange(
+            2_000_000_000, 9_000_000_000
+        )  # ns of kernel time that the firmware lags behind
         self.first_seqno = 0
 
     def add(self, time: int, level: str, facility: str, text: str, *params: int) -> None:
