@@ -31,7 +31,8 @@ def rebuilt(path: Path, dumps: Path, machine: str, **declared: int) -> vl.Vmcore
     for row in core.segments_table().records():
         if row["type"] == "PT_LOAD":
             image.add_segment(Buffer(source, row["offset"], row["filesz"]), paddr=row["paddr"], vaddr=row["vaddr"])
-    for line in (dumps.parent / "dumps-order.txt").read_text().split():
+    for line in (dumps.parent / "dumps-order.txt").read_text().splitlines():
+        line = line.split()[0]
         data = (dumps / line).read_bytes()
         image.add_device_dump(line, len(data), lambda buffer, data=data: buffer.__setitem__(slice(len(data)), data))
     return image

@@ -108,6 +108,10 @@ class Memory:
             hint="an ELF vmcore of the same crash has the kernel's addresses in its program headers",
         )  # fmt: skip
 
+    def linear_maps(self) -> list[LinearMap]:
+        """Return the parts of the kernel's virtual address space that VMCOREINFO gives as shifted physical memory."""
+        return self._maps[0]
+
     @cached_property
     def address_space(self) -> AddressSpace:
         """The kernel's address space, as far as VMCOREINFO and the page tables in the file give it."""

@@ -20,6 +20,8 @@ from vmcoredd_lab.tables import Table
 if TYPE_CHECKING:
     import pandas as pd
 
+    from vmcoredd_lab.writer.image import VmcoreImage
+
 __all__ = ["Memory", "Vmcore", "open_vmcore"]
 
 PAGES_CHECKED = 1 << 30  # bytes of memory in a file whose pages are checked without being asked for
@@ -203,6 +205,16 @@ class Vmcore:
     def memory(self) -> Memory:
         """The crashed machine's memory."""
         return Memory(self._container, lambda: self.vmcoreinfo)
+
+    def to_image(self) -> VmcoreImage:
+        """Return the model of this vmcore, to change it or to write it in any format (:func:`vmcoredd_lab.write_vmcore`).
+
+        Notes, memory and what makedumpfile's header knows are as in the file, which the image goes on reading from. An ELF
+        vmcore of which nothing was changed is written as it is, byte for byte.
+        """
+        from vmcoredd_lab.writer.from_container import image_of
+
+        return image_of(self)
 
     def close(self) -> None:
         """Release the file; frames made before stay valid."""

@@ -21,7 +21,7 @@ from vmcoredd_lab.writer.notes import NotePieces
 if TYPE_CHECKING:
     from vmcoredd_lab.writer.image import VmcoreImage
 
-__all__ = ["lay_out"]
+__all__ = ["lay_out", "places"]
 
 Array = np.ndarray[Any, Any]
 
@@ -40,7 +40,7 @@ def lay_out(image: VmcoreImage) -> ByteSource:
     notes_at = _up(head_size, image.page_size)
     data_at = _up(notes_at + notes.size, image.page_size)
     table = image.segments.table
-    offsets, starts, ends = _places(table, data_at, image.page_size)
+    offsets, starts, ends = places(table, data_at, image.page_size)
     head = _head(image, count, _program_headers(image, table, offsets, notes_at, notes.size))
     pieces = _Pieces()
     pieces.add(Buffer(MemorySource(head), 0, len(head)), 0)
@@ -51,8 +51,8 @@ def lay_out(image: VmcoreImage) -> ByteSource:
     return pieces.source(end)
 
 
-def _places(table: Array, at: int, page: int) -> tuple[Array, Array, Array]:
-    """Return p_offset of each segment, and where its whole pages begin and end."""
+def places(table: Array, at: int, page: int) -> tuple[Array, Array, Array]:
+    """Return p_offset of each segment, and where its whole pages begin and end; the first begins at ``at``."""
     size = np.uint64(page)
     lead = table["paddr"] % size
     held = table["filesz"] > 0

@@ -57,3 +57,26 @@ class NotePieces:
         """Yield each piece and where it lies in a file whose notes begin at ``at``."""
         for content, offset in self._pieces:
             yield content, at + offset
+
+    def chunks(self, size: int) -> Iterator[tuple[int, bytes]]:
+        """Yield (place, bytes) of all notes in pieces of this size, the last one shorter.
+
+        Raises
+        ------
+        OutputError: a descriptor cannot be read whole.
+        """
+        at, gathered = 0, bytearray()
+        for content, _ in self._pieces:
+            for part in content.chunks(size):
+                gathered += part
+                while len(gathered) >= size:
+                    yield at, bytes(gathered[:size])
+                    at += size
+                    del gathered[:size]
+        if at + len(gathered) != self.size:
+            raise OutputError(
+                "the notes cannot be read whole", expected=f"{self.size:,} bytes", got=f"{at + len(gathered):,} bytes",
+                hint="the file behind them is cut or changed",
+            )  # fmt: skip
+        if gathered:
+            yield at, bytes(gathered)

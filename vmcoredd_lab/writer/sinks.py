@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+from abc import ABC, abstractmethod
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Self
 
 import numpy as np
 
@@ -20,17 +21,27 @@ HOLE = 1 << 16  # zeros of this length and alignment are left out
 Data = bytes | bytearray | memoryview
 
 
-class Sink(Protocol):
-    """Takes bytes at offsets, in any order; what is never written reads as zeros."""
+class Sink(ABC):
+    """Takes bytes at offsets, in any order; what is never written reads as zeros. A context, which releases what is behind."""
 
+    @abstractmethod
     def write(self, offset: int, data: Data) -> None:
         """Write bytes at an offset."""
 
+    @abstractmethod
     def finish(self, size: int) -> None:
         """Say that all is written and how long the file is."""
 
+    def __enter__(self) -> Self:
+        return self
 
-class FileSink:
+    def __exit__(  # noqa: B027  most keep nothing
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Release what is behind; with an error, what was written is dropped where that is possible."""
+
+
+class FileSink(Sink):
     """A file that is written beside its final name, which it takes at the end; left whole or not at all.
 
     Use as a context: leaving it with an error removes what was written.
@@ -57,9 +68,6 @@ class FileSink:
     def _failed(self, error: OSError) -> OutputError:
         return OutputError(f"cannot be written: {error.strerror}", path=escape(str(self._path)))
 
-    def __enter__(self) -> FileSink:
-        return self
-
     def write(self, offset: int, data: Data) -> None:
         """Write bytes at an offset; whole aligned blocks of zeros become holes."""
         for start, end in _not_zero(offset, data):
@@ -73,13 +81,12 @@ class FileSink:
                 raise self._failed(error) from None
 
     def finish(self, size: int) -> None:
-        """Give the file its size and its final name."""
+        """Give the file its size; it takes its name when the context is left."""
         try:
             os.ftruncate(self._handle, size)
             umask = os.umask(0)
             os.umask(umask)
             os.fchmod(self._handle, 0o666 & ~umask)
-            os.replace(self._temporary, self._path)
         except OSError as error:
             raise self._failed(error) from None
         self._done = True
@@ -88,7 +95,13 @@ class FileSink:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         os.close(self._handle)
-        if not self._done:
+        try:
+            if self._done and kind is None:
+                os.replace(self._temporary, self._path)
+                return
+        except OSError as refused:
+            raise self._failed(refused) from None
+        finally:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._temporary)
 
