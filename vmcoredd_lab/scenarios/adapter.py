@@ -55,7 +55,7 @@ class Adapter:
     """State of one adapter.
 
     chip: ``T4``, ``T5`` or ``T6``
-    device: PCI address, e.g. ``0000:02:00.4``; netdevs: its interfaces' names
+    device: PCI address, e.g. ``0000:02:00.4``; netdevs: its interfaces' names; dump_name: of its device dump
     number: 0 for the first; makes serial number and MAC addresses differ
     trace_running, looping: whether the processor's trace runs, and whether it shows a loop of one place
     attached: collected by a driver that talks to the firmware (``ethtool -w``), not in the kdump kernel
@@ -75,6 +75,7 @@ class Adapter:
     trace_running: bool = True
     looping: bool = False
     netdevs: tuple[str, ...] = ()
+    dump_name: bytes = b""
 
     def __post_init__(self) -> None:
         if self.chip not in CHIPS:
@@ -86,6 +87,7 @@ class Adapter:
         self.netdevs = self.netdevs or tuple(
             f"enp{bus}s0f4" + (f"d{n}" if n else "") for n in range(self.product.ports)
         )
+        self.dump_name = self.dump_name or f"cxgb4_{self.device}".encode()
         self._make_quiet()
 
     def random(self, purpose: str) -> random.Random:

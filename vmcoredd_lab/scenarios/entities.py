@@ -25,7 +25,7 @@ __all__ = ["collect"]
 
 MIB = 1 << 20
 REG_DUMP_SIZE = {"T4": 160 << 10, "T5": 332 << 10, "T6": 332 << 10}
-VERSION = {"signature": 0xCCEDB001, "revision": 1}  # struct cudbg_ver_hdr
+VERSION: dict[str, Any] = {"signature": 0xCCEDB001, "revision": 1}  # struct cudbg_ver_hdr
 NOT_FOUND, NOT_IMPLEMENTED, SYSTEM_ERROR, EINVAL = -24, -28, -29, -22
 KDUMP_CLOCK, CLOCK = 50_000, 250_000  # kHz: the placeholder before the firmware was asked, and a real one
 QDESC_SIZE = 32 * MIB
@@ -256,10 +256,11 @@ def _clk(adapter: Adapter) -> bytes:
         "persist_timer_max": "TP_PERS_MAX", "keepalive_idle_timer": "TP_KEEP_IDLE", "keepalive_interval": "TP_KEEP_INTVL",
         "finwait2_timer": "TP_FINWAIT2_TIMER",
     }  # fmt: skip
+    computed: dict[str, Any] = {member: tick * adapter.get(register) for member, register in timers.items()}
     return declared("cudbg_clk_info").write(
         cclk_ps=period, res=resolution, tre=tre, dack_re=dack, initial_srtt=tick * (adapter.get("TP_INIT_SRTT") & 0xFFFF),
         dack_timer=(period << dack) // 1_000_000 * adapter.get("TP_DACK_TIMER"),
-        **{member: tick * adapter.get(register) for member, register in timers.items()},
+        **computed,
     )  # fmt: skip
 
 
@@ -300,7 +301,7 @@ def _le_tcam(adapter: Adapter) -> bytes:
         {"filter_start": "LE_DB_FILTER_TABLE_INDEX", "server_start": "LE_DB_SERVER_INDEX",
          "clip_start": "LE_DB_CLIP_TABLE_INDEX", "routing_start": "LE_DB_ROUTING_TABLE_INDEX"}
     )  # fmt: skip
-    values = {member: adapter.get(register) for member, register in starts.items()}
+    values: dict[str, Any] = {member: adapter.get(register) for member, register in starts.items()}
     values.setdefault("tid_hash_base", 2048)
     max_tid = 3072 + 1536 if t6 else 2048
     records = np.zeros(max_tid, declared("cudbg_tid_data").dtype())
@@ -347,14 +348,14 @@ def _qdesc(adapter: Adapter) -> bytes:
 
 
 def _tid_info(adapter: Adapter) -> bytes:
-    live = {
+    live: dict[str, Any] = {} if not adapter.attached else {
         "ntids": 1024, "nstids": 256, "stid_base": 1024, "natids": 4096, "nftids": 496, "ftid_base": 1536, "aftid_end": 1023,
         "sftid_base": 2032, "nsftids": 16, "uotid_base": 2048, "nuotids": 512, "sb": 256,
         "flags": FW_OK | FULL_INIT_DONE | USING_MSIX | MASTER,
     }  # fmt: skip
     tid = declared("cudbg_tid_info_region").write(
         le_db_conf=adapter.get("LE_DB_CONFIG"), ip_users=adapter.get("LE_DB_ACT_CNT_IPV4"),
-        ipv6_users=adapter.get("LE_DB_ACT_CNT_IPV6"), **(live if adapter.attached else {}),
+        ipv6_users=adapter.get("LE_DB_ACT_CNT_IPV6"), **live,
     )  # fmt: skip
     head = declared("cudbg_ver_hdr")
     size = declared("cudbg_tid_info_region_rev1").size() - head.size()

@@ -139,7 +139,7 @@ class Machine:
         self,
         messages: Sequence[KernelMessage],
         tasks: Sequence[Task],
-        dumps: Sequence[tuple[str, CudbgImage]],
+        dumps: Sequence[tuple[bytes, CudbgImage]],
         crash_time: int,
     ) -> VmcoreImage:
         """Return the vmcore: device dumps in the order given, PRSTATUS of each CPU, VMCOREINFO, memory.
@@ -208,5 +208,5 @@ def _large_pages(first: int, size: int) -> np.ndarray[Any, Any]:
 
 def _offsets(declared: Struct, name: str, members: tuple[str, ...]) -> list[str]:
     dtype = declared.dtype(bits=64)
-    fields = dtype.fields or {}
+    fields: Any = dtype.fields
     return [f"SIZE({name})={dtype.itemsize}", *(f"OFFSET({name}.{member})={fields[member][1]}" for member in members)]

@@ -257,7 +257,7 @@ class VmcoreStory:
         for adapter in story.adapters:
             dump = collect(adapter)
             dump.compression = compression
-            dumps.append((f"cxgb4_{adapter.device}", dump))
+            dumps.append((adapter.dump_name, dump))
         machine = Machine(random.Random(f"{story.seed}/machine"), size=size)  # noqa: S311
         return machine.crash(story.messages, story.tasks, dumps, story.crash_time)
 
