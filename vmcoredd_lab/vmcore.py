@@ -20,6 +20,8 @@ from vmcoredd_lab.tables import Table
 if TYPE_CHECKING:
     import pandas as pd
 
+    from vmcoredd_lab.analysis.findings import Diagnosis
+    from vmcoredd_lab.analysis.signature import Signature
     from vmcoredd_lab.writer.image import VmcoreImage
 
 __all__ = ["Memory", "Vmcore", "open_vmcore"]
@@ -179,6 +181,50 @@ class Vmcore:
     def problems(self) -> pd.DataFrame:
         """What is wrong with the file, as far as it has been read; see :meth:`check`. Empty for a sound file."""
         return _frame(self.problems_table())
+
+    # -- what it means ------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def diagnosis(self) -> Diagnosis:
+        """The findings as records with all of their evidence, and the rules that could not be evaluated."""
+        from vmcoredd_lab.analysis.findings import diagnose
+
+        return diagnose(list(self.device_dumps), self)
+
+    def findings(self) -> pd.DataFrame:
+        """What is wrong, worst first: rule, severity, confidence, title, evidence, device, space, offset, length, ...
+
+        The rules of each device's decoder, of the kernel log, and across both (docs/findings.md). ``space``, ``offset`` and
+        ``length`` say which bytes prove it; :meth:`bytes_of` gives them, ``diagnosis.findings`` has every place.
+        """
+        return self.diagnosis.frame
+
+    def skipped_rules(self) -> pd.DataFrame:
+        """The rules that could not be evaluated: rule, reason, device."""
+        return self.diagnosis.skipped_frame
+
+    def signature(self) -> Signature:
+        """What the crash is grouped by: ``.hash``, the same for crashes that are alike, and ``.parts``."""
+        from vmcoredd_lab.analysis.signature import signature
+
+        return signature(self, self.diagnosis)
+
+    def bytes_of(self, space: str, offset: int, length: int) -> bytes:
+        """Return the bytes that a finding or an event names: ``bytes_of(row.space, row.offset, row.length)``.
+
+        Raises
+        ------
+        NotInFileError: there is no such dump or entity, or it ends before; the page of memory is not in the file.
+        UsageError: no space is called that.
+        """
+        from vmcoredd_lab.analysis.findings import read_bytes
+
+        return read_bytes(self, space, offset, length)
+
+    @property
+    def source(self) -> ByteSource:
+        """The bytes of the file as opened."""
+        return self._container.source
 
     # -- parts --------------------------------------------------------------------------------------------------------
 

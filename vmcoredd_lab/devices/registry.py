@@ -31,6 +31,7 @@ OPTIONAL = {
     "counters_table": "counters",  # () -> Table: register, address, value
     "interrupt_causes_table": "interrupt causes",  # () -> Table as cxgb4's
     "firmware_log_table": "firmware log",  # () -> Table as cxgb4's: seqno, timestamp, level, facility, message
+    "rules": "rules",  # () -> Sequence[vmcoredd_lab.rules.Rule]: what can be wrong; each is evaluated over the decoder
 }
 
 
