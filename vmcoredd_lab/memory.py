@@ -11,6 +11,7 @@ from vmcoredd_lab.containers import Container
 from vmcoredd_lab.containers.memory import UNMAPPED, MissingMemoryError
 from vmcoredd_lab.errors import NotInFileError, UsageError
 from vmcoredd_lab.kernel.address_space import AddressSpace, Machine, Untranslated
+from vmcoredd_lab.kernel.linear import LinearMap
 from vmcoredd_lab.notes.vmcoreinfo import Vmcoreinfo
 
 __all__ = ["Memory"]
@@ -110,7 +111,7 @@ class Memory:
 
     def linear_maps(self) -> list[LinearMap]:
         """Return the parts of the kernel's virtual address space that VMCOREINFO gives as shifted physical memory."""
-        return self._maps[0]
+        return list(self.address_space.maps)
 
     @cached_property
     def address_space(self) -> AddressSpace:

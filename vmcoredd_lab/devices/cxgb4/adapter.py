@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from vmcoredd_lab.devices.comparison import ComparisonRules
     from vmcoredd_lab.devices.cxgb4.rules.case import AdapterCase
+    from vmcoredd_lab.devices.cxgb4.writer import CudbgImage
     from vmcoredd_lab.rules import Rule
 
 __all__ = ["ENTITIES", "Cxgb4"]
@@ -239,6 +240,14 @@ class Cxgb4(TableViews):
         from vmcoredd_lab.devices.cxgb4.rules.case import AdapterCase
 
         return AdapterCase(self)
+
+    # -- writing back -------------------------------------------------------------------------------------------------
+
+    def to_image(self) -> CudbgImage:
+        """Return the dump as an image that can be changed and written: ``nic.to_image().to_bytes()``."""
+        from vmcoredd_lab.devices.cxgb4.writer import CudbgImage
+
+        return CudbgImage.of(self)
 
     # -- checking -----------------------------------------------------------------------------------------------------
 
