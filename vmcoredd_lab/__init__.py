@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from vmcoredd_lab.report import write_report
     from vmcoredd_lab.timeline_plot import plot_timeline
     from vmcoredd_lab.vmcore import Vmcore, open_vmcore
+    from vmcoredd_lab.writer import VmcoreImage, write_vmcore
 
 # Public names and the modules they live in; a name is imported when it is first used, so that
 # `import vmcoredd_lab` costs nothing and pulls in neither pandas nor matplotlib.
@@ -32,6 +33,7 @@ _PUBLIC = {
     "OutputError": "vmcoredd_lab.errors",
     "UsageError": "vmcoredd_lab.errors",
     "Vmcore": "vmcoredd_lab.vmcore",
+    "VmcoreImage": "vmcoredd_lab.writer",
     "VmcoreddLabError": "vmcoredd_lab.errors",
     "diff": "vmcoredd_lab.analysis.diff",
     "export_timeline": "vmcoredd_lab.export",
@@ -41,6 +43,7 @@ _PUBLIC = {
     "plot_timeline": "vmcoredd_lab.timeline_plot",
     "save_baseline": "vmcoredd_lab.analysis.diff",
     "write_report": "vmcoredd_lab.report",
+    "write_vmcore": "vmcoredd_lab.writer",
 }
 
 __all__ = [
@@ -50,6 +53,7 @@ __all__ = [
     "OutputError",
     "UsageError",
     "Vmcore",
+    "VmcoreImage",
     "VmcoreddLabError",
     "__version__",
     "diff",
@@ -60,6 +64,7 @@ __all__ = [
     "plot_timeline",
     "save_baseline",
     "write_report",
+    "write_vmcore",
 ]
 
 

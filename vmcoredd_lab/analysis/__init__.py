@@ -1,1 +1,1 @@
-"""What dumps say when they are put together: timelines and differences. Tables in, tables out."""
+"""What the data mean: findings, signature, timeline, differences. Tables in, tables out."""

@@ -63,7 +63,6 @@ def _frame_command(name: str, table: Callable[[OpenedFile], Table], text: str) -
 
 _frame_command("segments", lambda o: o.vmcore().segments_table(),
                "Program headers; of a kdump file the physical ranges present, excluded or absent.")  # fmt: skip
-_frame_command("notes", lambda o: o.vmcore().notes_table(), "ELF notes in file order.")
 _frame_command("dumps", lambda o: o.device_dumps.table(), "Device dumps: name, driver, PCI address, place and size.")
 
 
@@ -315,7 +314,9 @@ def _bytes_at(opened: OpenedFile, which: str | None, name: str | None, start: in
     metavar="TEXT",
     help="The date to print instead of now, so that the same input gives the same bytes.",
 )
-def report(file: str, output: str, title: str | None, date: str | None) -> None:
+@click.option("--vmlinux", type=click.Path(), metavar="PATH",
+              help="The crashed kernel's vmlinux with debuginfo: the stack of every CPU is then in the report.")  # fmt: skip
+def report(file: str, output: str, title: str | None, date: str | None, vmlinux: str | None) -> None:
     """One document of all there is: HTML for people, JSON for programs."""
     from vmcoredd_lab.report import SUFFIXES, write_report
 
@@ -328,7 +329,7 @@ def report(file: str, output: str, title: str | None, date: str | None) -> None:
         )
     opened = opened_file(file)
     with working("writing the report"):
-        size = write_report(opened, output, title=title, date=date)
+        size = write_report(opened, output, title=title, date=date, vmlinux=vmlinux)
     note(f"{output}  {human_size(size)}")
     finish(opened)
 

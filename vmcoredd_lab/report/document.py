@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-__all__ = ["SCHEMA", "Adapter", "Differences", "Document", "Highlight", "Timeline"]
+__all__ = ["SCHEMA", "Adapter", "Cpus", "Differences", "Document", "Finding", "Highlight", "Timeline"]
 
 SCHEMA = "vmcoredd-lab/report/1"
 
@@ -19,6 +19,21 @@ class Highlight:
     severity: str
     text: str
     anchor: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is wrong, with the places that prove it: each with space, offset, length, text, and the first bytes as ``hex``."""
+
+    rule: str
+    severity: str
+    confidence: str
+    title: str
+    device: str | None
+    explanation: str
+    next_step: str
+    evidence: Records
+    places: int
 
 
 @dataclass(frozen=True)
@@ -41,6 +56,22 @@ class Adapter:
     interrupt_causes: Records | None
     interrupt_causes_missing: str | None
     unreachable: bool = False
+
+
+@dataclass(frozen=True)
+class Cpus:
+    """The CPUs when the machine crashed: ``rows`` with every register, ``telling`` and ``registers`` their columns.
+
+    ``telling`` are the columns that say most. ``stacks`` is None where there is no vmlinux to unwind them with; then
+    ``stacks_missing`` says what it would add and where it is to be had.
+    """
+
+    rows: Records
+    telling: list[str]
+    registers: list[str]
+    left_out: int
+    stacks: Records | None
+    stacks_missing: str | None
 
 
 @dataclass(frozen=True)
@@ -71,12 +102,18 @@ class Document:
     date: str
     generator: str
     vmcore: dict[str, Any]
+    findings: list[Finding]
+    rules_skipped: int
+    signature: str | None
     device_dumps: Records
     adapters: list[Adapter]
     notes: Records
     segments: Records
     segments_left_out: int
     problems: Records
+    kernel_log: Records = field(default_factory=list)
+    kernel_log_left_out: int = 0
+    cpus: Cpus | None = None
     timeline: Timeline | None = None
     differences: list[Differences] = field(default_factory=list)
     schema: str = field(default=SCHEMA)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,10 @@ _RENDERERS: dict[str, Callable[[Document], str]] = {".html": _html, ".json": _js
 SUFFIXES = tuple(_RENDERERS)
 
 
-def write_report(what: Any, path: Any, *, title: str | None = None, date: str | None = None) -> int:
+def write_report(
+    what: Any, path: Any, *, title: str | None = None, date: str | None = None,
+    vmlinux: str | os.PathLike[str] | None = None,
+) -> int:  # fmt: skip
     """Write a report on a vmcore or a device dump; return its size in bytes.
 
     Parameters
@@ -39,16 +43,17 @@ def write_report(what: Any, path: Any, *, title: str | None = None, date: str | 
     path: where to write; ``.html`` or ``.json``. Replaced in one step.
     title: else the file's name
     date: what to print as the date of the report; else now, or SOURCE_DATE_EPOCH where that is set
+    vmlinux: the crashed kernel's, with debuginfo: the stack of every CPU is then in the report
 
     Raises
     ------
     UsageError: a suffix that no renderer writes.
-    OpenError: ``what`` is a path that cannot be opened.
+    OpenError: ``what`` is a path that cannot be opened; ``vmlinux`` is not the crashed kernel's.
     OutputError: the report could not be written.
     """
     target = Path(path)
     renderer = _RENDERERS.get(target.suffix.lower())
     if renderer is None:
         raise UsageError(f"no report of kind {target.suffix or 'without suffix'}", expected=" or ".join(SUFFIXES))
-    document = build(opened_of(what), title=title, date=date)
+    document = build(opened_of(what), title=title, date=date, vmlinux=vmlinux)
     return write_atomically(target, [renderer(document).encode()], force=True)

@@ -10,6 +10,7 @@ import numpy as np
 from vmcoredd_lab.devices.cxgb4 import dev_log, dev_log_ring, tcb
 from vmcoredd_lab.devices.cxgb4.adapter_registers import REG_DUMP, RegisterViews
 from vmcoredd_lab.devices.cxgb4.entities import decoder
+from vmcoredd_lab.devices.cxgb4.entities.base import Context
 from vmcoredd_lab.devices.cxgb4.entity_frames import EntityFrames, NewerLayoutError, mark_damaged
 from vmcoredd_lab.devices.cxgb4.entity_names import entity_name
 from vmcoredd_lab.devices.cxgb4.layout import Layout, Parts
@@ -72,6 +73,10 @@ class TableViews(RegisterViews):
     @cached_property
     def _frames(self) -> EntityFrames:
         return EntityFrames(self)
+
+    def context(self) -> Context:
+        """Return what the meaning of the payloads depends on."""
+        return self._frames.context()
 
     @property
     def encoding(self) -> dict[str, Any]:
