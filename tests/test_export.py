@@ -198,6 +198,13 @@ def test_the_firmware_log_exports_alike(lab, story, tmp_path):
     assert {json.loads(line)["device"] for line in lines} == {"cxgb4_0000:02:00.4"}
 
 
+def test_the_kernel_log_exports_what_is_shown(lab, story, tmp_path):
+    assert lab("dmesg", story, "--level", "err+", "-o", tmp_path / "log.jsonl").status == 0
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    shown = lab("dmesg", story, "--level", "err+", "--format", "json").json
+    assert [line["message"] for line in lines] == [row["text"] for row in shown]
+
+
 def test_a_trace_is_not_for_a_terminal(lab, story):
     assert lab("timeline", story, "--format", "perfetto").status == 2
 
