@@ -107,6 +107,13 @@ def test_halves_named_hi_are_joined_too(nic):
     assert (row["what"], row["delta"]) == ("MAC_PORT_AFRAMESTRANSMITTEDOK", 1 << 32)
 
 
+def test_tps_counters_have_their_high_word_first(nic):
+    table = nic.entity_table("tp_indirect")
+    at = int(table.spans[table.values("register").index("TP_MIB_TCP_OUT_SEG_HI"), 0])
+    row = only_row(rows(nic, opened(changed(nic, tp_indirect=lambda d: struct.pack_into("<II", d, at, 1, 5)))))
+    assert (row["class"], row["what"], row["delta"]) == ("counter", "TP_MIB_TCP_OUT_SEG", (1 << 32) + 5)
+
+
 def test_a_counter_that_went_down_says_so(nic):
     low = address(nic, "MPS_PORT_STAT_TX_PORT_FRAMES_L")
     row = only_row(rows(opened(changed(nic, {low: 9})), opened(changed(nic, {low: 4}))))
@@ -300,6 +307,16 @@ def test_a_baseline_with_foreign_members_is_refused(nic, plain, tmp_path, member
     plain[member] = {"x": [{"y": 1}]} if member != "driver" else 5
     (tmp_path / "base").write_bytes(gzip.compress(json.dumps(plain).encode()))
     with pytest.raises(vl.VmcoreddLabError):
+        vl.diff(tmp_path / "base", plain)
+
+
+def test_a_baseline_without_a_needed_column_is_refused(nic, plain, tmp_path):
+    vl.save_baseline(nic, tmp_path / "base")
+    saved = json.loads(gzip.decompress((tmp_path / "base").read_bytes()))
+    table = saved["tables"]["registers"]
+    table["columns"] = [column for column in table["columns"] if column[0] != "address"]
+    (tmp_path / "base").write_bytes(gzip.compress(json.dumps(saved).encode()))
+    with pytest.raises(vl.OpenError, match="a table without"):
         vl.diff(tmp_path / "base", plain)
 
 

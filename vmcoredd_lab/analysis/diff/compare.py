@@ -68,7 +68,7 @@ class _Comparison:
                 self.view(view)
                 advance(1)
             self.logs()
-            rowwise = {view.entity for view in self.rules.views}
+            rowwise = {view.entity for view in self.rules.views} - self.rules.also_bytes
             for name in names:
                 if name not in rowwise and name not in _LOGS and self.same_chip:
                     self.bytes(name)
