@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 import vmcoredd_lab as vl
+from vmcoredd_lab.opening import open_file
+from vmcoredd_lab.summary import summarise
 from vmcoredd_lab.vmcore import Vmcore
 
 HEADS = Path(__file__).parent / "data" / "qemu"
@@ -93,3 +95,9 @@ def test_an_elf_header_that_states_a_size_of_eight_bytes_opens(tmp_path: Path) -
     raw = (tmp_path / "s390x.elf").read_bytes()
     assert int.from_bytes(raw[52:54], "big") == 8
     assert len(core.segments_table()) == 2
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_kdump_files_of_qemu_are_not_taken_for_makedumpfiles(machine: str, tmp_path: Path) -> None:
+    path = head(machine, "kdump", tmp_path).path
+    assert summarise(open_file(path))["written_by"].startswith("QEMU, compression zlib")
