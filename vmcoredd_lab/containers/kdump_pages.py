@@ -215,6 +215,8 @@ class KdumpMemory(ContainerMemory):
         count = max(1, size // self._block_size)
         for step in range(self._dumped.steps):
             rank, frames = self._dumped.in_step(step)
+            if self._dumped.is_counted:
+                frames = frames[: max(0, self._reasons.written - rank)]
             for at in range(0, len(frames), count):
                 yield rank + at, frames[at : at + count]
 
