@@ -174,7 +174,7 @@ class KdumpContainer(Container):
     def _notes(self) -> list[Any]:
         offset, size = self.sub_header["offset_note"], self.sub_header["size_note"]
         if not size:
-            if int(self.header["header_version"]) < 4:
+            if int(self.header["header_version"]) < 4 or self._is_diskdump:
                 what = "the older diskdump format" if self._is_diskdump else "this header version"
                 self.problems.warning(
                     "sub-header", f"{what} records no notes: registers and device dumps are not in the file",

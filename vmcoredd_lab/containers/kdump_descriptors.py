@@ -57,6 +57,13 @@ class Descriptors:
         found: Array = (offsets < end) & (end - offsets >= sizes) & self._possible(offsets, sizes, flags)
         return found
 
+    def behind_the_end(self, offsets: Array, sizes: Array, flags: Array, farthest: int) -> Array:
+        """Return which descriptors can be true but for the file's end; no page's data lie behind ``farthest``."""
+        end = np.uint64(self._source.size)
+        cut = (offsets <= np.uint64(min(farthest, (1 << 64) - 1))) & (offsets + sizes > end)
+        found: Array = cut & self._possible(offsets, sizes, flags)
+        return found
+
     def _possible(self, offsets: Array, sizes: Array, flags: Array) -> Array:
         sized = (sizes > 0) & (sizes <= np.uint64(self._block_size))
         return sized & (offsets > np.uint64(self.offset)) & np.isin(flags, FLAGS)

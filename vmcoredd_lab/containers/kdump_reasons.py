@@ -83,14 +83,18 @@ class Reasons:
         """Return the error for a page whose descriptor does not lead to its bytes."""
         if not offset and not size and (self._incomplete or rank >= self.written):
             return self.cut(frame, rank, "makedumpfile ended before it wrote it", None)
-        farthest = self._descriptors.at(self._frames) + (self._frames + 1) * self._block_size
         if not 0 < size <= self._block_size:
             return self.damage(frame, rank, f"1 to {self._block_size:,} stored bytes", f"{size:,}")
-        if not self._descriptors.at(rank) < offset <= farthest:
+        if not self._descriptors.at(rank) < offset <= self.farthest:
             return self.damage(
-                frame, rank, f"data between {self._descriptors.at(rank + 1):#x} and {farthest:#x}", f"{offset:#x}"
+                frame, rank, f"data between {self._descriptors.at(rank + 1):#x} and {self.farthest:#x}", f"{offset:#x}"
             )
         return self.cut(frame, rank, "the file ends before its data do", offset + size)
+
+    @property
+    def farthest(self) -> int:
+        """Where the last page's data could begin at the most."""
+        return self._descriptors.at(self._frames) + (self._frames + 1) * self._block_size
 
     @cached_property
     def written(self) -> int:
