@@ -313,7 +313,9 @@ def test_descriptors_that_were_never_written_are_one_problem_though_the_status_s
 def test_an_empty_descriptor_among_others_is_damage() -> None:
     data = pages("ppppp", descriptors={2: {"offset": 0, "size": 0}}).build()
     assert missing(data, 2).reason == "damaged"
-    assert problems(vl.open_vmcore(data)) == [("error", "pages")]
+    core = vl.open_vmcore(data)
+    core.check()
+    assert problems(core) == [("error", "pages")]
 
 
 # -- damaged pages ----------------------------------------------------------------------------------------------------

@@ -123,11 +123,15 @@ class Descriptors:
         low, high = 0, count
         while low < high:  # the first one behind which all looked at are empty
             middle = (low + high) // 2
-            if self.one(middle) == (0, 0, 0):
+            if self._is_empty(middle):
                 high = middle
             else:
                 low = middle + 1
-        return count - low if count and self.one(count - 1) == (0, 0, 0) else 0
+        return count - low if count and self._is_empty(count - 1) else 0
+
+    def _is_empty(self, rank: int) -> bool:
+        desc = self.one(rank)
+        return desc is not None and desc[:2] == (0, 0)
 
     def data_end(self, count: int) -> int:
         """Return where the data of the last of ``count`` pages end, as far as the descriptors in the file tell."""
