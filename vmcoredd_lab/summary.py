@@ -82,8 +82,9 @@ def _written_by(core: Any, identity: dict[str, str]) -> str | None:
     makedumpfile copies the kernel's utsname to a kdump file; QEMU (dump/dump.c) has nothing but the machine there.
     """
     if core.format == "kdump-compressed":
-        program = "makedumpfile" if "release" in identity else "QEMU"
-        return f"{program}, compression {identity.get('compression')}, dump level {identity.get('dump_level')}"
+        if identity.get("writer") == "QEMU":
+            return f"QEMU, compression {identity.get('compression')}"
+        return f"makedumpfile, compression {identity.get('compression')}, dump level {identity.get('dump_level')}"
     owners = {note.owner for note in core.container.notes}
     if "QEMU" in owners:
         return "QEMU"
