@@ -9,7 +9,7 @@ from vmcoredd_lab.tables import Table
 
 __all__ = ["Line", "printed", "readable", "stamp"]
 
-_MARKED = ("torn", "lost", "damaged")
+_MARKED = frozenset(("torn", "overwritten", "lost", "damaged"))
 _UNREADABLE = re.compile(r"[^\n\t -~]")
 
 Line = tuple[str, str, str | None]  # the time in brackets, the text, the level
@@ -30,6 +30,8 @@ def readable(text: str) -> str:
     >>> readable("caf\u00e9 \u202e")
     'café \\u202e'
     """
+    if text.isprintable():
+        return text
     return _UNREADABLE.sub(lambda m: m[0] if m[0].isprintable() else f"\\u{ord(m[0]):04x}", text)
 
 
@@ -49,9 +51,13 @@ def printed(log: Table) -> Iterator[Line]:
             yield _gone(gone)
             gone = 0
         head = stamp(time_ns)
-        mark = f"({state}) " if state in _MARKED or state == "overwritten" else ""
+        if state in _MARKED:
+            text = f"({state}) {text}"
+        if text.isprintable():
+            yield head, text, level
+            continue
         first, *more = readable(text).split("\n")
-        yield head, mark + first, level
+        yield head, first, level
         for line in more:
             yield " " * len(head), line, level
     if gone:

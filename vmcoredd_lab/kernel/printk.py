@@ -181,7 +181,7 @@ def table_of(records: LogRecords | None) -> Table:
         "facility": Codes(np.where(records.facility < 32, records.facility, -1).astype(np.int8), FACILITIES),
         "caller": _callers(records.caller),
         "text": texts,
-        "device": [device_of(text, about) for text, about in zip(texts, dictionary, strict=True)],
+        "device": [device_of(text, about) if text else None for text, about in zip(texts, dictionary, strict=True)],
         "state": Codes(records.state.astype(np.int8), STATES),
         "dictionary": dictionary,
     }
@@ -204,7 +204,8 @@ def printable(text: str) -> str:
 
 def _callers(caller: Any) -> list[str | None]:
     listed: list[int | None] = caller.tolist()
-    return [None if c is None else f"C{c & CPU}" if c & IN_TASK else f"T{c}" for c in listed]
+    names = {c: None if c is None else f"C{c & CPU}" if c & IN_TASK else f"T{c}" for c in set(listed)}
+    return [names[c] for c in listed]
 
 
 def states_in_words(table: Table) -> str:
