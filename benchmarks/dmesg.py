@@ -26,7 +26,8 @@ from builders import Segment, elf, note, notes
 from kernel_builder import Ring
 
 import vmcoredd_lab as vl
-from vmcoredd_lab.kernel.printed import printed
+from vmcoredd_lab.kernel.printed import printed_text
+from vmcoredd_lab.kernel.printk_records import STATES
 
 PLACE, BASE = 0x100_0000, 0xFFFF_FFFF_8100_0000  # in the kernel's text
 LINES = """OSRELEASE=6.1.0-test
@@ -84,8 +85,9 @@ def ours(path: Path, out: Path) -> int:
     """Write the log as dmesg prints it; return the number of records."""
     with vl.open_vmcore(path) as opened:
         log = opened.dmesg_table()
-        out.write_text("".join(f"{head} {text}\n" for head, text, _ in printed(log)))
-        return sum(state != "overwritten" for state in log.values("state"))
+        whole = log.take(log.columns["state"].codes == STATES.index("finalized"))
+        out.write_text(printed_text(whole))
+        return len(whole)
 
 
 def timed(rounds: int, work: object) -> float:
