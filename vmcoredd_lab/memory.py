@@ -11,6 +11,7 @@ from vmcoredd_lab.containers import Container
 from vmcoredd_lab.containers.memory import UNMAPPED, MissingMemoryError
 from vmcoredd_lab.errors import NotInFileError, UsageError
 from vmcoredd_lab.kernel.address_space import AddressSpace, Machine, Untranslated
+from vmcoredd_lab.kernel.linear import LinearMap
 from vmcoredd_lab.notes.vmcoreinfo import Vmcoreinfo
 
 __all__ = ["Memory"]
@@ -107,6 +108,10 @@ class Memory:
             space="virtual", path=self._container.source.name, expected=f"an address in {known}" if known else None,
             hint="an ELF vmcore of the same crash has the kernel's addresses in its program headers",
         )  # fmt: skip
+
+    def linear_maps(self) -> list[LinearMap]:
+        """Return the parts of the kernel's virtual address space that VMCOREINFO gives as shifted physical memory."""
+        return list(self.address_space.maps)
 
     @cached_property
     def address_space(self) -> AddressSpace:
