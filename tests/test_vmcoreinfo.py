@@ -56,8 +56,11 @@ def test_without_a_clock_the_crash_has_no_time_and_that_is_said(line: bytes, sai
 
 @pytest.mark.parametrize(
     "line",
-    [b"SYMBOL(a)=xyz", b"SYMBOL(a)=" + b"f" * 17, b"SYMBOL(a)=" + b"9" * 100_000, b"SIZE(a)=0x10", b"OFFSET(a)=",
-     b"NUMBER(a)=1_0", b"LENGTH(a)= 1", b"no equals sign", b"OSRELEASE=another", b"PAGESIZE=5000", b"PAGESIZE=" + b"9" * 9000, b"\xff\xfe\x00\x01"],
+    [
+        b"SYMBOL(a)=xyz", b"SYMBOL(a)=" + b"f" * 17, b"SYMBOL(a)=" + b"9" * 100_000, b"SIZE(a)=0x10", b"OFFSET(a)=",
+        b"NUMBER(a)=1_0", b"LENGTH(a)= 1", b"no equals sign", b"OSRELEASE=another", b"PAGESIZE=5000",
+        b"PAGESIZE=" + b"9" * 9000, b"\xff\xfe\x00\x01",
+    ],
 )  # fmt: skip
 def test_a_line_that_says_nothing_is_a_problem_with_its_place(line: bytes) -> None:
     head = b"OSRELEASE=6.1\n"

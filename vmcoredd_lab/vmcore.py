@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,7 @@ class Vmcore:
     def __init__(self, container: Container) -> None:
         self._container = container
         self._log_problems = Problems()
+        self._kernel_byteorder = container.byteorder
 
     @property
     def path(self) -> str:
@@ -176,7 +178,7 @@ class Vmcore:
         c = self._container
         try:
             return kernel_log(
-                self.memory, self.vmcoreinfo, c.machine, c.bits, c.byteorder, self.path, self._log_problems
+                self.memory, self.vmcoreinfo, c.machine, c.bits, self._kernel_byteorder, self.path, self._log_problems
             )
         except NotInFileError as error:
             return error
@@ -273,6 +275,31 @@ class Vmcore:
                 return None
 
         return vmcoreinfo_of_lowcore(physical)
+
+    def search_vmcoreinfo(self) -> bool:
+        """Look through all of memory for the kernel's own copy of VMCOREINFO, where the file has no note of it.
+
+        Returns whether it is there; then ``vmcoreinfo``, kernel addresses, ``dmesg`` and ``panic`` can be had. Reads the file
+        until it is found, at worst whole.
+        """
+        if self.vmcoreinfo:
+            return True
+        from vmcoredd_lab.kernel.search import vmcoreinfo_in_memory
+
+        with progress("searching memory for VMCOREINFO", self._container.memory_size()[1]) as advance:
+
+            def chunks() -> Iterator[tuple[int, bytes]]:
+                for address, data in self.memory.chunks(4 << 20):
+                    yield address, data
+                    advance(len(data))
+
+            found = vmcoreinfo_in_memory(chunks())
+        if found is not None:
+            text, self._kernel_byteorder = found
+            for name in ("memory", "_log", "panic", "dmesg"):
+                self.__dict__.pop(name, None)
+            self.__dict__["vmcoreinfo"] = Vmcoreinfo(text)
+        return found is not None
 
     @cached_property
     def device_dumps(self) -> DeviceDumps:

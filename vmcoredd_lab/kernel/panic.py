@@ -60,6 +60,7 @@ _POINTERS = (
 )
 _BARE_POINTER = re.compile(r"(?:[RE]IP: (?:0010|0060):|pc : |epc : )(?P<symbol>0x[0-9a-f]+|[0-9a-f]{8,16})")
 _TRACE = re.compile(r" *(?:Call [Tt]race|Backtrace):")
+_ARM_FRAME = re.compile(rf" *[\w.$]+ from {_SYMBOL}")  # arm prints no heading
 _FRAME = re.compile(rf"(?P<doubt>\? )?{_SYMBOL}")
 _TRACE_END = re.compile(
     r"---\[ end|Modules linked in:|Code: |Kernel panic|Kernel Offset:|Last Breaking-Event|Rebooting in|CPU: \d|Mem-Info"
@@ -243,8 +244,9 @@ def _frames(lines: list[str]) -> Iterator[str]:
     inside, count = False, 0
     for line in lines:
         if not inside:
-            inside = bool(_TRACE.match(line))
-            continue
+            inside = bool(_TRACE.match(line) or _ARM_FRAME.match(line))
+            if not _ARM_FRAME.match(line):
+                continue
         if _TRACE_END.match(line) or count == MOST_FRAMES:
             return
         if re.match(r" *(?:[RE]IP|RSP|R\d\d|RAX|RDX|RBP|EAX|ESI|[GF]S): ?", line):

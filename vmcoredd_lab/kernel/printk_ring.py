@@ -227,10 +227,12 @@ class _Reader:
         position = np.arange(len(recorded), dtype=np.uint64)
         base = recorded.astype(np.uint64) - position
         good = ((state == FINALIZED) | (state == COMMITTED)) & ~no_info
-        values, counts = np.unique(base[good], return_counts=True)
-        if not len(values):
+        if not good.any():
             return position
-        usual = values[counts.argmax()]
+        usual = base[good][-1]
+        if np.count_nonzero(base[good] == usual) * 2 < np.count_nonzero(good):
+            values, counts = np.unique(base[good], return_counts=True)
+            usual = values[counts.argmax()]
         state[good & (base != usual)] = DAMAGED
         found: Array = position + usual
         return found
@@ -251,9 +253,12 @@ class _Reader:
     def _dictionary(infos: Array, no_info: Array) -> list[str | None]:
         if "dev_info" not in (infos.dtype.names or ()):
             return []
+        at = (infos.dtype.fields or {})["dev_info"][1]
+        octets = infos.view(np.uint8).reshape(len(infos), infos.dtype.itemsize)
+        noted = (octets[:, at] != 0) | (octets[:, at + 16] != 0)  # the first bytes of subsystem and device
         subsystem, device = infos["dev_info"]["subsystem"], infos["dev_info"]["device"]
         found: list[str | None] = [None] * len(infos)
-        for i in np.flatnonzero(((subsystem != b"") | (device != b"")) & ~no_info).tolist():
+        for i in np.flatnonzero(noted & ~no_info).tolist():
             parts = ((b"SUBSYSTEM=", subsystem[i]), (b"DEVICE=", device[i]))
             lines = [key + value.split(b"\0")[0] for key, value in parts if value]
             found[i] = b"\n".join(lines).decode("utf-8", "backslashreplace")

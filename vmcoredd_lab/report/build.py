@@ -16,10 +16,12 @@ from vmcoredd_lab.report.document import Adapter, Document, Highlight
 from vmcoredd_lab.summary import summarise
 from vmcoredd_lab.tables import Table
 from vmcoredd_lab.text import escape, plural
+from vmcoredd_lab.vmcore import Vmcore
 
 __all__ = ["build"]
 
 SEGMENT_ROWS = 400
+LOG_ROWS = 250  # the end of the kernel log
 ENTITY_COLUMNS = ("number", "name", "status", "sys_err", "sys_warn", "offset", "stored_size", "size", "summary")
 GRAVE = ("EMERG", "CRIT", "ERR")
 NOT_ON_THIS_CHIP = (-24, -28)  # CUDBG_STATUS_ENTITY_NOT_FOUND, CUDBG_STATUS_NOT_IMPLEMENTED
@@ -39,12 +41,14 @@ def build(
     dumps, problems = facts.pop("device_dumps"), facts.pop("problems")
     notes: list[dict[str, Any]] = []
     segments: list[dict[str, Any]] = []
-    left_out = 0
+    left_out = log_left_out = 0
+    log: list[dict[str, Any]] = []
     if opened.core is not None:
         notes = opened.core.notes_table().records()
         table = opened.core.segments_table()
         segments = table.take(slice(0, SEGMENT_ROWS)).records()
         left_out = max(0, len(table) - SEGMENT_ROWS)
+        log, log_left_out = _kernel_log(opened.core)
     return Document(
         title=title or escape(Path(opened.path).name),
         date=date or _now(),
@@ -57,7 +61,27 @@ def build(
         segments_left_out=left_out,
         problems=problems,
         cpus=build_cpus(opened.core, vmlinux) if opened.core is not None else None,
+        kernel_log=log,
+        kernel_log_left_out=log_left_out,
     )
+
+
+def _kernel_log(core: Vmcore) -> tuple[list[dict[str, Any]], int]:
+    """Return the end of the kernel log, each record with the line that dmesg prints, and how many are left out."""
+    from vmcoredd_lab.kernel.printed import readable, stamp
+
+    try:
+        log = core.dmesg_table()
+    except VmcoreddLabError:
+        return [], 0  # vmcore.kernel_log_missing says why
+    shown = log.limited(LOG_ROWS)
+    panic = frozenset(core.panic.seqs if core.panic else ())
+    rows = [
+        {key: row[key] for key in ("seq", "time_ns", "level", "facility", "device", "state")}
+        | {"text": readable(row["text"]), "time": stamp(row["time_ns"])[1:-1].strip(), "panic": row["seq"] in panic}
+        for row in shown.records()
+    ]
+    return rows, len(log) - len(shown)
 
 
 def _now() -> str:

@@ -74,6 +74,8 @@ class Document:
     segments_left_out: int
     problems: Records
     cpus: Cpus | None = None
+    kernel_log: Records = field(default_factory=list)
+    kernel_log_left_out: int = 0
     schema: str = field(default=SCHEMA)
 
     def as_dict(self) -> dict[str, Any]:

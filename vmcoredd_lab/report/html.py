@@ -6,6 +6,8 @@ import io
 from itertools import groupby
 from typing import Any
 
+from vmcoredd_lab.kernel.printed import readable, stamp
+from vmcoredd_lab.kernel.printk import LEVELS
 from vmcoredd_lab.package_data import package_text
 from vmcoredd_lab.report.document import Adapter, Document
 from vmcoredd_lab.text import escape, human_size, plural
@@ -32,6 +34,8 @@ def render(document: Document) -> str:
         "hex": _hexadecimal,
         "number": lambda v: "" if v is None else f"{v:,}",
         "size": lambda v: "" if v is None else human_size(v),
+        "readable": readable,
+        "stamp": stamp,
         "plain": lambda v: "" if v is None else escape(str(v)),
     }
     template = environment.get_template("report.html.j2")
@@ -39,6 +43,8 @@ def render(document: Document) -> str:
     return template.render(
         doc=document,
         facts=_facts(document.vmcore),
+        panic_facts=_panic_facts(document.vmcore),
+        log_levels=[n for n in LEVELS if any(row["level"] == n for row in document.kernel_log)],
         adapters=views,
         stacks=_stacks(document),
         view_of={view["adapter"].index: view for view in views},
@@ -67,6 +73,13 @@ def _stacks(document: Document) -> list[list[dict[str, Any]]]:
     found = document.cpus.stacks if document.cpus else None
     groups = [list(group) for _, group in groupby(found or [], key=lambda row: row["cpu"])]
     return sorted(groups, key=lambda rows: not rows[0]["panicked"])
+
+
+def _panic_facts(vmcore: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return what is below the reason: where, in whose name, on what."""
+    from vmcoredd_lab.cli.info import panic_lines
+
+    return [(label, text) for label, text in panic_lines(vmcore | {"last_words": []}) if label != "panic"]
 
 
 def _view(adapter: Adapter) -> dict[str, Any]:
