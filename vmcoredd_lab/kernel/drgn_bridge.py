@@ -84,9 +84,9 @@ def _over_memory(drgn: Any, core: Any) -> Any:
     if core.container.bits == 64:
         flags |= drgn.PlatformFlags.IS_64_BIT
     platform = drgn.Platform(getattr(drgn.Architecture, _ARCHITECTURES[core.machine]), flags)
-    program = drgn.Program(platform, vmcoreinfo=core.vmcoreinfo.raw)
-    program.add_memory_segment(0, (1 << 64) - 1, _reader(drgn, core.memory.read), True)
     try:
+        program = drgn.Program(platform, vmcoreinfo=core.vmcoreinfo.raw)
+        program.add_memory_segment(0, (1 << 64) - 1, _reader(drgn, core.memory.read), True)
         program.set_linux_kernel_custom(core.vmcoreinfo.raw, False)
     except Exception as error:  # as above
         raise OpenError(f"drgn cannot use this VMCOREINFO: {_words(error)}", path=core.path) from None
