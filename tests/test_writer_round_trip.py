@@ -87,7 +87,7 @@ def notes_in(core: vl.Vmcore) -> list[tuple[str, int, bytes]]:
     return [(n.owner, n.type, source.read(n.desc_offset, n.desc_size)) for n in core.container.notes]
 
 
-@settings(max_examples=120)
+@settings(max_examples=40)
 @given(images())
 def test_an_image_is_read_back_from_its_own_file(image: vl.VmcoreImage) -> None:
     core = vl.open_vmcore(image.open())
@@ -100,7 +100,7 @@ def test_an_image_is_read_back_from_its_own_file(image: vl.VmcoreImage) -> None:
     assert everything(core) == expected_memory(image)[1]
 
 
-@settings(max_examples=80)
+@settings(max_examples=30)
 @given(images(), st.sampled_from([None, "zlib"]))
 def test_a_kdump_file_of_an_image_holds_its_pages(image: vl.VmcoreImage, compression: str | None) -> None:
     out = io.BytesIO()
@@ -127,7 +127,7 @@ def kind_of(memory: ContainerMemory, address: int) -> str:
     return "held"
 
 
-@settings(max_examples=60)
+@settings(max_examples=20)
 @given(
     images(), st.lists(st.sampled_from(["elf", "flattened-elf", "kdump", "flattened-kdump"]), min_size=2, max_size=4)
 )
@@ -148,7 +148,7 @@ def test_a_chain_of_formats_loses_nothing(
         assert everything(core) == memory
 
 
-@settings(max_examples=80)
+@settings(max_examples=30)
 @given(images(), st.lists(st.tuples(st.integers(0, 1 << 17), st.integers(0, 5000)), min_size=1, max_size=20))
 def test_any_window_of_an_image_is_that_of_the_whole(image: vl.VmcoreImage, windows: list[tuple[int, int]]) -> None:
     file = image.open()
@@ -158,7 +158,7 @@ def test_any_window_of_an_image_is_that_of_the_whole(image: vl.VmcoreImage, wind
         assert file.read(size) == whole[offset : offset + size]
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 300)), max_size=20), st.integers(1, 500))
 def test_runs_of_frames_are_joined_and_their_bits_set(runs: list[tuple[int, int]], size: int) -> None:
     runs = [(start, length) for start, length in runs if length]
