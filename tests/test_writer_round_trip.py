@@ -107,9 +107,7 @@ def test_a_kdump_file_of_an_image_holds_its_pages(image: vl.VmcoreImage, compres
     vl.write_vmcore(image, out, "flattened-kdump", compression)
     core = vl.open_vmcore(out.getvalue())
     assert notes_in(core) == notes_of(image)
-    assert [row for row in core.problems_table().records() if row["severity"] == "error"] == [
-        row for row in vl.open_vmcore(image.open()).problems_table().records() if row["severity"] == "error"
-    ]
+    assert [row for row in core.problems_table().records() if row["where"] not in ("notes", "sub-header")] == []
     state, data = expected_memory(image)
     page = image.page_size
     for frame in range(len(state) // page):
