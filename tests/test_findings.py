@@ -14,6 +14,7 @@ from fault_builder import PCIE_CONFIG, address, config_offset, with_fault
 
 import vmcoredd_lab as vl
 from vmcoredd_lab.analysis.findings import all_rules, diagnose
+from vmcoredd_lab.devices.cxgb4 import encode_entity
 from vmcoredd_lab.devices.cxgb4.entity_names import read_table
 from vmcoredd_lab.devices.cxgb4.rules import FUNCTIONS
 from vmcoredd_lab.rules import SEVERITIES, DeclaredRule
@@ -94,7 +95,11 @@ def test_fewer_lanes_than_the_slot_could_have(quiet, adapters):
 
 @pytest.mark.parametrize(
     ("status", "severity", "rule", "text"),
-    [(1 << 14, 0, "PCI-06", "completion timeout"), (1 << 18, 1 << 18, "PCI-04", "MalTLP"), (1 << 12, 0, "PCI-05", "not|recorded")],
+    [
+        (1 << 14, 0, "PCI-06", "completion timeout"),
+        (1 << 18, 1 << 18, "PCI-04", "MalTLP"),
+        (1 << 12, 0, "PCI-05", "recorded: "),
+    ],
 )
 def test_a_pcie_error_is_named(status, severity, rule, text, quiet, adapters):
     words = {
@@ -122,18 +127,10 @@ def test_a_crash_is_told_in_the_words_of_the_firmwares_log(quiet):
 
 
 def test_a_command_that_timed_out_is_critical(quiet, adapters):
-    log = bytearray(adapters[5].entity_bytes("mbox_log"))
-    last = len(log) - 144
-    execute = struct.unpack_from("<i", log, last + 64 + 12 + 4)  # only to say where: the reader's own span is compared below
-    assert execute is not None
-    table = adapters[5].entity_table("mbox_log")
-    entry = adapters[5].records("mbox_log")["records"]
-    assert "entry_execute" in entry.columns or any("execute" in c for c in entry.columns)
-    column = next(c for c in entry.columns if c.endswith("execute"))
-    entry.loc[len(table) - 1, column] = -110
-    from vmcoredd_lab.devices.cxgb4 import encode_entity
-
-    data = encode_entity("mbox_log", {"records": entry}, **adapters[5].encoding)
+    records = adapters[5].records("mbox_log")["records"]
+    column = next(c for c in records.columns if c.endswith("execute"))
+    records.loc[len(records) - 1, column] = -110
+    data = encode_entity("mbox_log", {"records": records}, **adapters[5].encoding)
     first = alarms(with_fault(quiet[5], data={MBOX_LOG: data}))[0]
     assert (first.rule, first.severity) == ("FW-21", "critical")
     assert "no answer in time" in first.title
@@ -227,7 +224,9 @@ def test_two_dumps_of_one_name_keep_their_bytes_apart(tmp_path, file):
     name = b"cxgb4_0000:01:00.4"
     core = vl.open_vmcore(file(elf(notes(device_dump(name, one) + device_dump(name, two)))))
     found = {f.rule: f for f in diagnose(list(core.device_dumps), core).findings}
-    words = [core.bytes_of(e.space, e.offset, e.length) for e in (found["FW-01"].evidence[0], found["FW-04"].evidence[0])]
+    words = [
+        core.bytes_of(e.space, e.offset, e.length) for e in (found["FW-01"].evidence[0], found["FW-04"].evidence[0])
+    ]
     assert [int.from_bytes(w, "little") for w in words] == [0xC000C010, 0xC500C010]
 
 
