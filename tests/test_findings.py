@@ -6,6 +6,7 @@ import re
 import struct
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from vmcoredd_lab.analysis.findings import all_rules, diagnose
 from vmcoredd_lab.devices.cxgb4 import encode_entity
 from vmcoredd_lab.devices.cxgb4.entity_names import read_table
 from vmcoredd_lab.devices.cxgb4.rules import FUNCTIONS
-from vmcoredd_lab.rules import SEVERITIES, DeclaredRule
+from vmcoredd_lab.rules import SEVERITIES, DeclaredRule, Evidence, Match, NotEvaluableError, Rule
 
 ROOT = Path(__file__).parents[1]
 PCIE_FW = 0x30B8
@@ -244,6 +245,21 @@ def test_a_file_without_rules_has_no_findings(lab, file):
 
     answer = lab("findings", file(usual_elf()), "--format", "json", "--severity", "warning")
     assert (answer.status, answer.json) == (0, [])
+
+
+def test_rules_that_a_decoder_of_somebody_else_brings_are_evaluated(toy, monkeypatch):
+    place = Evidence("dump:toy", 0, 3, "TOY")
+    sound = Rule("TOY-01", "It is a toy", "error", "", "", (), "its name", lambda nic: [Match((place,))])
+
+    def lacking(nic):
+        raise NotEvaluableError("it has no clock")
+
+    rules = [sound, replace(sound, id="TOY-02", find=lacking)]
+    monkeypatch.setattr(toy, "rules", lambda self: rules, raising=False)
+    dump = vl.open_device_dump(b"TOY" + bytes(64))
+    found = dump.diagnosis
+    assert [(f.rule, f.severity, f.title) for f in found.findings] == [("TOY-01", "error", "It is a toy")]
+    assert [(s.rule, s.reason) for s in found.skipped] == [("TOY-02", "it has no clock")]
 
 
 def test_the_page_of_rules_is_up_to_date():

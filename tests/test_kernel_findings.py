@@ -35,7 +35,7 @@ def adapter(*entries, pcie_fw=0x4000C010, slot="0000:02:00.4", firmware=(1, 27, 
 @pytest.mark.parametrize(
     ("line", "rule", "severity", "title"),
     [
-        ("NETDEV WATCHDOG: eth2 (cxgb4): transmit queue 3 timed out", "KRN-03", "error", "Transmit timeout: eth2 (cxgb4), queue 3"),
+        ("NETDEV WATCHDOG: eth2 (cxgb4): transmit queue 3 timed out", "KRN-03", "error", "eth2 (cxgb4), queue 3"),
         ("eth2 (cxgb4): NETDEV WATCHDOG: CPU: 1: transmit queue 3 timed out 5000 ms", "KRN-03", "error", "Transmit timeout"),
         ("watchdog: BUG: soft lockup - CPU#3 stuck for 22s! [kworker/3:1:99]", "KRN-04", "error", "CPU 3 stuck for 22 s"),
         ("NMI watchdog: Watchdog detected hard LOCKUP on cpu 5", "KRN-05", "critical", "CPU 5 took no interrupts"),
@@ -48,7 +48,7 @@ def adapter(*entries, pcie_fw=0x4000C010, slot="0000:02:00.4", firmware=(1, 27, 
         ("pcieport 0000:00:01.0: AER: Uncorrected (Fatal) error received: 0000:02:00.4", "KRN-11", "error", "PCIe error"),
         ("DMAR: [DMA Read] Request device [02:00.4] fault addr 0xfee00000", "KRN-12", "error", "IOMMU refused"),
         ("EDAC MC0: 1 UE memory read error on CPU_SrcID#0_MC#0", "KRN-13", "error", "memory error in the host"),
-        ("WARNING: CPU: 0 PID: 0 at net/sched/sch_generic.c:525 dev_watchdog+0x207/0x210", "KRN-15", "warning", "sch_generic.c:525"),
+        ("WARNING: CPU: 0 PID: 0 at net/sched/sch_generic.c:525 dev_watchdog+0x207/0x210", "KRN-15", "warning", "generic.c:525"),
     ],
 )  # fmt: skip
 def test_what_the_kernel_complained_of_is_found(line, rule, severity, title):
@@ -135,10 +135,12 @@ def test_the_vmcore_of_a_crashed_firmware_begins_with_its_assertion(sample):
 
 # -- signature --------------------------------------------------------------------------------------------------------
 
-TRACE = ("BUG: unable to handle page fault for address: {address}", "CPU: {cpu} PID: {pid} Comm: {task} Not tainted 6.1.0 #1",
+TRACE = ("BUG: unable to handle page fault for address: {address}",
+         "CPU: {cpu} PID: {pid} Comm: {task} Not tainted 6.1.0 #1",
          "RIP: 0010:t4_wr_mbox_meat_timeout+0x1{low}/0x7c0 [cxgb4]", "RAX: {address} RBX: 0000000000000000", "Call Trace:",
          " <TASK>", " ? __die+0x20/0x70", " ? page_fault_oops+0x16a/0x4e0", " t4_link_l1cfg_core+0x{low}a/0x1e0 [cxgb4]",
-         " process_one_work.isra.0+0x1c7/0x380", " kthread+0xe8/0x120", "Kernel panic - not syncing: Fatal exception in interrupt",
+         " process_one_work.isra.0+0x1c7/0x380", " kthread+0xe8/0x120",
+         "Kernel panic - not syncing: Fatal exception in interrupt",
          "Kernel Offset: {offset} from 0xffffffff81000000")  # fmt: skip
 ONE = {"address": "ffff88810a3c0010", "cpu": 3, "pid": 815, "task": "kworker/3:1", "low": 4, "offset": "0x2c000000"}
 OTHER = {"address": "ffff8f1e00c4d018", "cpu": 0, "pid": 71, "task": "kworker/0:2", "low": 9, "offset": "0x1000000"}
