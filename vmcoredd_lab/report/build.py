@@ -12,14 +12,18 @@ from vmcoredd_lab.analysis.findings import Diagnosis
 from vmcoredd_lab.devices.dump import DeviceDump
 from vmcoredd_lab.errors import VmcoreddLabError
 from vmcoredd_lab.opening import OpenedFile
+from vmcoredd_lab.report.cpus import build_cpus
 from vmcoredd_lab.report.document import Adapter, Document, Finding, Highlight
+from vmcoredd_lab.report.events import differences, timeline
 from vmcoredd_lab.summary import summarise
 from vmcoredd_lab.tables import Table
 from vmcoredd_lab.text import escape, plural
+from vmcoredd_lab.vmcore import Vmcore
 
 __all__ = ["build"]
 
 SEGMENT_ROWS = 400
+LOG_ROWS = 250  # the end of the kernel log
 PLACES, HEX_BYTES = 8, 8  # of a finding: places listed, and bytes of each
 STANDING = 5  # findings of a device beside its name
 ENTITY_COLUMNS = ("number", "name", "status", "sys_err", "sys_warn", "offset", "stored_size", "size", "summary")
@@ -27,7 +31,13 @@ GRAVE = ("EMERG", "CRIT", "ERR")
 NOT_ON_THIS_CHIP = (-24, -28)  # CUDBG_STATUS_ENTITY_NOT_FOUND, CUDBG_STATUS_NOT_IMPLEMENTED
 
 
-def build(opened: OpenedFile, *, title: str | None = None, date: str | None = None) -> Document:
+def build(
+    opened: OpenedFile,
+    *,
+    title: str | None = None,
+    date: str | None = None,
+    vmlinux: str | os.PathLike[str] | None = None,
+) -> Document:
     """Return the document. Every device dump is read whole, so that ``problems`` is complete."""
     opened.check()
     diagnosis = opened.diagnosis
@@ -36,12 +46,14 @@ def build(opened: OpenedFile, *, title: str | None = None, date: str | None = No
     dumps, problems = facts.pop("device_dumps"), facts.pop("problems")
     notes: list[dict[str, Any]] = []
     segments: list[dict[str, Any]] = []
-    left_out = 0
+    left_out = log_left_out = 0
+    log: list[dict[str, Any]] = []
     if opened.core is not None:
         notes = opened.core.notes_table().records()
         table = opened.core.segments_table()
         segments = table.take(slice(0, SEGMENT_ROWS)).records()
         left_out = max(0, len(table) - SEGMENT_ROWS)
+        log, log_left_out = _kernel_log(opened.core)
     return Document(
         title=title or escape(Path(opened.path).name),
         date=date or _now(),
@@ -56,7 +68,30 @@ def build(opened: OpenedFile, *, title: str | None = None, date: str | None = No
         segments=segments,
         segments_left_out=left_out,
         problems=problems,
+        kernel_log=log,
+        kernel_log_left_out=log_left_out,
+        cpus=build_cpus(opened.core, vmlinux) if opened.core is not None else None,
+        timeline=timeline(opened),
+        differences=differences(opened),
     )
+
+
+def _kernel_log(core: Vmcore) -> tuple[list[dict[str, Any]], int]:
+    """Return the end of the kernel log, each record with the line that dmesg prints, and how many are left out."""
+    from vmcoredd_lab.kernel.printed import readable, stamp
+
+    try:
+        log = core.dmesg_table()
+    except VmcoreddLabError:
+        return [], 0  # vmcore.kernel_log_missing says why
+    shown = log.limited(LOG_ROWS)
+    panic = frozenset(core.panic.seqs if core.panic else ())
+    rows = [
+        {key: row[key] for key in ("seq", "time_ns", "level", "facility", "device", "state")}
+        | {"text": readable(row["text"]), "time": stamp(row["time_ns"])[1:-1].strip(), "panic": row["seq"] in panic}
+        for row in shown.records()
+    ]
+    return rows, len(log) - len(shown)
 
 
 def _now() -> str:
