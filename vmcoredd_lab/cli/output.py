@@ -151,6 +151,8 @@ def cell(column: Column, value: Any) -> str:
         return f"{value:#x}"
     if column.form == "size":
         return f"{value:,}"
+    if column.form == "seconds":
+        return f"{value / 1e9:.6f}"
     return str(value)
 
 
