@@ -1,1 +1,1 @@
-"""What the data mean: findings, and the signature by which crashes are grouped. Tables in, tables out."""
+"""What the data mean: findings, signature, timeline, differences. Tables in, tables out."""

@@ -54,7 +54,10 @@ def _said_by(case: KernelCase, dump: Any) -> list[LogLine]:
 def _interfaces(case: KernelCase, device: str) -> set[str]:
     """Return what the interfaces of a device are called, from lines of the form ``cxgb4 0000:02:00.4 eth2: ...``."""
     pattern = re.compile(rf"{re.escape(device)} (\w+): (?:renamed from (\w+))?")
-    return {name for line in case.lines for m in [pattern.search(line.text)] if m for name in m.groups() if name} - {"MSI", "PCI"}
+    return {name for line in case.lines for m in [pattern.search(line.text)] if m for name in m.groups() if name} - {
+        "MSI",
+        "PCI",
+    }
 
 
 def _log(dump: Any) -> list[dict[str, Any]]:
@@ -75,7 +78,9 @@ def same_event(pair: tuple[KernelCase, Any]) -> Iterable[Match]:
     lines, log = _said_by(case, dump), _log(dump)
     for event in EVENTS:
         heard = [line for line in lines if event.kernel.search(line.text)]
-        said = [e for e in log if event.firmware.search(e["message"] or "") and (not event.grave or e["level"] in GRAVE)]
+        said = [
+            e for e in log if event.firmware.search(e["message"] or "") and (not event.grave or e["level"] in GRAVE)
+        ]
         if not heard or not said:
             continue
         line, entry = heard[-1], said[-1]

@@ -29,7 +29,9 @@ FINDINGS = Schema(
         Column("confidence", "category", "how sure the rule is of what its title says: high, medium, low", rank=3),
         Column("title", "text", "what is wrong, in one line"),
         Column("evidence", "text", "what the bytes say; of many places the first", rank=5),
-        Column("device", "category", "the PCI address; missing where it is about the kernel, or in a bare dump", rank=1),
+        Column(
+            "device", "category", "the PCI address; missing where it is about the kernel, or in a bare dump", rank=1
+        ),
         Column("space", "text", "file, dump:NAME, entity:DUMP/ENTITY (decoded bytes) or physical (memory)", rank=2),
         Column("offset", "u64", "where in the space the bytes are that prove it", "hex", rank=2),
         Column("length", "u64", "how many", rank=2),
@@ -164,10 +166,14 @@ def read_bytes(opened: Any, space: str, offset: int, length: int) -> bytes:
         data = bytes(_dump(opened, dump).decode().decoded(entity).data[offset : offset + length])
     else:
         raise UsageError(
-            f"no space is called {escape(space)}", expected="file, dump:NAME, entity:DUMP/ENTITY or physical", got=escape(space)
+            f"no space is called {escape(space)}",
+            expected="file, dump:NAME, entity:DUMP/ENTITY or physical",
+            got=escape(space),
         )
     if len(data) < length:
-        raise NotInFileError(f"{escape(space)} ends before {offset + length:#x}", expected=f"{length} bytes", got=str(len(data)))
+        raise NotInFileError(
+            f"{escape(space)} ends before {offset + length:#x}", expected=f"{length} bytes", got=str(len(data))
+        )
     return data
 
 
@@ -183,5 +189,3 @@ def all_rules() -> dict[str, list[Rule]]:
     from vmcoredd_lab.devices.cxgb4.rules import rules
 
     return {"cxgb4": list(rules()), "kernel": log_rules(), "across": across_rules()}
-
-

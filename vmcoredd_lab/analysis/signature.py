@@ -37,8 +37,12 @@ _PLUMBING = re.compile(
     r"watchdog_timer_fn|__hrtimer_run_queues|hrtimer_interrupt|sysvec_\w+|ret_from_fork\w*|entry_SYSCALL\w*|do_syscall_64|"
     r"__x64_sys_\w+|x64_sys_call|kthread)$"
 )
-_FRAME = re.compile(r"(?:^|\s)(?P<unsure>\? )?(?P<symbol>[A-Za-z_][\w.]*)\+0x[0-9a-f]+/0x[0-9a-f]+(?: \[(?P<module>[\w-]+)[^\]]*\])?")
-_START = re.compile(r"^(?:Kernel panic - not syncing|BUG: |Unable to handle kernel|Oops|general protection fault|Internal error|kernel BUG)")
+_FRAME = re.compile(
+    r"(?:^|\s)(?P<unsure>\? )?(?P<symbol>[A-Za-z_][\w.]*)\+0x[0-9a-f]+/0x[0-9a-f]+(?: \[(?P<module>[\w-]+)[^\]]*\])?"
+)
+_START = re.compile(
+    r"^(?:Kernel panic - not syncing|BUG: |Unable to handle kernel|Oops|general protection fault|Internal error|kernel BUG)"
+)
 _SHAPES = (
     (re.compile(r"\b(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7]\b", re.I), "<pci>"),
     (re.compile(r"\b0x[0-9a-f]+\b", re.I), "<hex>"),
@@ -53,6 +57,7 @@ _SUFFIX = re.compile(r"\.(?:isra|constprop|part|cold|llvm)(?:\.\d+)*.*$")
 # A firmware's assertion is known by its line; its values differ
 _ASSERTION = re.compile(r"(?P<before>.*\bassert\w*\b.*?\bline )(?P<line>\d+)\b", re.I)
 FIRMWARE = ("FW-01", "FW-02", "FW-03", "FW-04", "FW-05", "FW-11")
+LOGGED = "FW-11"
 FATAL = ("INT-01", "INT-04", "INT-13", "INT-14", "INT-15", "INT-16", "INT-19", "INT-20", "ECC-01", "ECC-03", "ECC-05", "ECC-07",
          "ECC-11", "TP-15", "PCI-04", "PCI-06", "ACC-01", "ACC-02", "FW-16", "FW-21")  # fmt: skip
 _BIT = re.compile(r"\b([A-Z][A-Z0-9]+_[A-Z0-9_]+)(?: (?:port|pf|edc|mc) \d+| \[\d+\])? \(([^)]*)\)")
@@ -131,7 +136,10 @@ def _symbols(texts: Iterable[str]) -> Iterable[str]:
 
 def _hardware(diagnosis: Diagnosis) -> Iterable[tuple[str, str]]:
     """Return the firmware's end and the fatal causes; not which of several adapters or ports they are of."""
+    said = {finding.rule for finding in diagnosis.findings} & set(FIRMWARE) - {LOGGED}
     for finding in diagnosis.findings:
+        if finding.rule == LOGGED and said:  # the same words: its log's entry is a part of its end
+            continue
         if finding.severity not in ("critical", "error"):
             continue
         if finding.rule in FIRMWARE:

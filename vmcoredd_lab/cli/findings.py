@@ -40,7 +40,9 @@ def findings(file: str, form: str, output: str | None, limit: int | None, which:
         emit(found.skipped_table, form, output, limit)
     else:
         shown = found.table
-        keep = [i for i, one in enumerate(shown.values("severity")) if SEVERITIES.index(one) <= SEVERITIES.index(severity)]
+        keep = [
+            i for i, one in enumerate(shown.values("severity")) if SEVERITIES.index(one) <= SEVERITIES.index(severity)
+        ]
         if form == "table":
             emit(_for_people(shown).take(slice(0, len(keep))), form, output, limit)
         else:

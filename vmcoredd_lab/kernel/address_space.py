@@ -49,6 +49,11 @@ class AddressSpace:
         if self._tables is None and machine.name != "loongarch64":
             self.missing.append("page tables: SYMBOL(swapper_pg_dir), or what it stands for is not in the file")
 
+    @property
+    def has_tables(self) -> bool:
+        """True where the kernel's page tables are in the file, and map themselves where they are."""
+        return self._tables is not None
+
     def translate(self, address: int) -> tuple[int, int]:
         """Return the physical address, and how many bytes from there on are translated alike.
 

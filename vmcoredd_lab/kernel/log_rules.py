@@ -26,8 +26,12 @@ BEHIND = 40  # lines that belong to an oops or a panic, behind its first
 LEVELS = ("emerg", "alert", "crit", "err", "warning", "notice", "info", "debug")
 USER_MADE = re.compile(r"sysrq|sysctl: panic|LKDTM|crash_kexec by user", re.I)
 _BY_SYSRQ = re.compile(r"sysrq_handle_crash|^sysrq: (?:SysRq : )?Trigger a crash")
-_CPU = re.compile(r"^CPU: (?P<cpu>\d+)(?: UID: \d+)? PID: (?P<pid>\d+)(?: Comm: (?P<comm>.+?))?(?: Not tainted| Tainted|\s+Kdump|$)")
-_WHERE = re.compile(r"^(?:RIP: \w+:|pc : |PC is at |Call Trace:.*)?(?P<symbol>[A-Za-z_][\w.]*)\+0x[0-9a-f]+/0x[0-9a-f]+")
+_CPU = re.compile(
+    r"^CPU: (?P<cpu>\d+)(?: UID: \d+)? PID: (?P<pid>\d+)(?: Comm: (?P<comm>.+?))?(?: Not tainted| Tainted|\s+Kdump|$)"
+)
+_WHERE = re.compile(
+    r"^(?:RIP: \w+:|pc : |PC is at |Call Trace:.*)?(?P<symbol>[A-Za-z_][\w.]*)\+0x[0-9a-f]+/0x[0-9a-f]+"
+)
 _PCI = re.compile(r"\b(?:[0-9a-f]{4}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7]\b")
 
 
@@ -92,7 +96,9 @@ def _lines(table: Table) -> Iterator[LogLine]:
     spans = table.spans.tolist() if table.spans is not None else [(0, 0)] * len(table)
     for (seq, time_ns, text, level, device), (start, end) in zip(zip(*columns, strict=True), spans, strict=True):
         place = int(start) if end > start else None
-        yield LogLine(seq, time_ns, (text or "").split("\n")[0].rstrip(), _level(level), device, place, int(end - start))
+        yield LogLine(
+            seq, time_ns, (text or "").split("\n")[0].rstrip(), _level(level), device, place, int(end - start)
+        )
 
 
 def _level(value: Any) -> int | None:

@@ -157,7 +157,9 @@ def arm64(page_shift: int, bits: int, *, wide: bool = False, byteorder: ByteOrde
             address = entry & _bits(page_shift, 48)
         if shift == page_shift:
             return Entry(address, shift) if entry & 2 else None
-        return Entry(address) if entry & 2 else Entry(address & -(1 << shift), shift)
+        if entry & 2:
+            return Entry(address)
+        return Entry(address & -(1 << shift), shift) if shift <= page_shift + 2 * step else None
 
     return Paging(tuple(levels), 8, byteorder, decode)
 

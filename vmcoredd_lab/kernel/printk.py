@@ -91,7 +91,7 @@ def kernel_log(memory: Memory, info: Vmcoreinfo, machine: str, bits: int, byteor
     if not info:
         raise NotInFileError(
             "the file has no VMCOREINFO, which says where the kernel log is", path=path,
-            hint="makedumpfile and the kernel's own /proc/vmcore keep it; QEMU does with the vmcoreinfo device",
+            hint="--search (search_vmcoreinfo in Python) looks through memory for the kernel's own copy",
         )  # fmt: skip
     reader = _Reader(memory, info, Layouts(info, machine, bits, byteorder), problems)
     records = reader.records(path)

@@ -37,12 +37,17 @@ def read_log(kernel: KernelMemory, layouts: Layouts, name: str, address: int, si
     struct = structs.PRINTK_LOG_CALLER if with_caller else structs.PRINTK_LOG
     form = layouts.dtype(struct, name)
     first, next_ = ends
-    if not (0 <= first < size and 0 <= next_ <= size):
+    if not (0 <= first < size and 0 <= next_ <= size) or first % ALIGN or next_ % ALIGN:
         complain(f"the log goes from {first:#x} to {next_:#x}, and has {size:#x} bytes; it is searched for records", address,
                  "log_first_idx")  # fmt: skip
         first, next_ = 0, size
     starts, broken = _walk(region.data, form, first, next_, complain, address)
-    return _records(region, form, layouts, starts, broken)
+    if starts and len(broken) == len(starts):
+        complain(
+            f"no record of the log is where it begins, at {first:#x}; all of it is searched", address, "log_first_idx"
+        )
+        starts, broken = _walk(region.data, form, 0, size, complain, address)
+    return _records(region, form, layouts, starts, broken, first_form=name == "log")
 
 
 def _walk(
@@ -92,9 +97,8 @@ def _resume(length_of: list[int], good: list[bool], at: int, limit: int) -> int:
 def _headers(data: bytes, form: np.dtype[Any]) -> dict[str, Array]:
     """Return the members of the headers that would begin at every 4th byte."""
     padded = data + bytes(form.itemsize + ALIGN)
-    found = {}
-    for name in form.names or ():
-        kind, offset = form[name], (form.fields or {})[name][1]
+    found: dict[str, Array] = {}
+    for name, (kind, offset, *_) in (form.fields or {}).items():
         count = len(data) // ALIGN
         found[name] = np.ndarray((count,), kind, padded, offset, (ALIGN,))
     return found
@@ -109,10 +113,12 @@ def _believable(data: bytes, form: np.dtype[Any]) -> Array:
     length, text, dictionary = (members[k].astype(np.int64) for k in ("len", "text_len", "dict_len"))
     at = np.arange(len(length), dtype=np.int64) * ALIGN
     content = form.itemsize + text + dictionary
-    return (length % ALIGN == 0) & (content <= length) & (length < content + 16) & (at + length <= len(data))
+    found: Array = (length % ALIGN == 0) & (content <= length) & (length < content + 16) & (at + length <= len(data))
+    return found
 
 
-def _records(region: Region, form: np.dtype[Any], layouts: Layouts, starts: list[int], broken: set[int]) -> LogRecords:
+def _records(region: Region, form: np.dtype[Any], layouts: Layouts, starts: list[int], broken: set[int], *,
+             first_form: bool) -> LogRecords:  # fmt: skip
     at = np.array(starts, np.int64)
     raw = np.frombuffer(region.data + bytes(form.itemsize), np.uint8)
     rows = raw[at[:, None] + np.arange(form.itemsize)] if len(at) else np.zeros((0, form.itemsize), np.uint8)
@@ -122,7 +128,10 @@ def _records(region: Region, form: np.dtype[Any], layouts: Layouts, starts: list
     little = layouts.byteorder == "little"
     byte, facility = headers["flags_level"].astype(np.int16), headers["facility"].astype(np.int16)
     flags, level = (byte & 31, byte >> 5) if little else (byte >> 3, byte & 7)
-    if not (flags[~bad] & structs.LOG_NEWLINE).any():  # the first kernels: one u16, facility << 3 | level
+    # The first kernels called it struct log, as some later ones did, and had one u16, facility << 3 | level. Later nearly
+    # every record has the flag of its newline.
+    newlines = np.count_nonzero(flags[~bad] & structs.LOG_NEWLINE)
+    if first_form and 2 * newlines <= np.count_nonzero(~bad):
         both = facility | byte << 8 if little else facility << 8 | byte
         level, facility = both & 7, both >> 3
     text, dict_len = headers["text_len"].astype(np.int64), headers["dict_len"].astype(np.int64)

@@ -160,9 +160,9 @@ class _Reader:
         first = np.array(
             [-(count + 1) & ones & self._ids for ones in (0xFFFFFFFF, self._all)], np.uint64
         )  # unsigned int
-        return ~(
-            np.isin(ids, first) & (state == OVERWRITTEN) & (descs["text_blk_lpos"]["begin"] == structs.FAILED_LPOS)
-        )
+        never: Array = np.isin(ids, first) & (state == OVERWRITTEN)
+        never &= descs["text_blk_lpos"]["begin"] == structs.FAILED_LPOS
+        return ~never
 
     def _texts(
         self, ids: Array, descs: Array, infos: Array, no_desc: Array, data: Region
@@ -232,7 +232,8 @@ class _Reader:
             return position
         usual = values[counts.argmax()]
         state[good & (base != usual)] = DAMAGED
-        return position + usual
+        found: Array = position + usual
+        return found
 
     def _level(self, infos: Array) -> tuple[Array, Array]:
         byte = infos["flags_level"].astype(np.int16)
@@ -241,11 +242,10 @@ class _Reader:
 
     @staticmethod
     def _caller(infos: Array) -> Array:
-        return (
-            infos["caller_id"].astype(np.uint32)
-            if "caller_id" in (infos.dtype.names or ())
-            else np.zeros(len(infos), np.uint32)
-        )
+        if "caller_id" not in (infos.dtype.names or ()):
+            return np.zeros(len(infos), np.uint32)
+        found: Array = infos["caller_id"].astype(np.uint32)
+        return found
 
     @staticmethod
     def _dictionary(infos: Array, no_info: Array) -> list[str | None]:

@@ -12,7 +12,7 @@ import numpy as np
 from vmcoredd_lab.notes.registers import Machine, machine_of, register_set
 from vmcoredd_lab.structs import ByteOrder, Member, Struct
 
-__all__ = ["Prstatus", "decode", "encode", "prstatus_dtype", "prstatus_struct"]
+__all__ = ["Prstatus", "common_struct", "decode", "encode", "prstatus_dtype", "prstatus_struct"]
 
 _SOURCE = "include/linux/elfcore.h"
 
@@ -31,7 +31,7 @@ _COMMON = (
     Member(
         "pr_pid",
         "i4",
-        "the task that ran on the CPU; 0 for the idle task; on s390x the CPU's number in the note, from 1",
+        "the task that ran on the CPU; 0: the idle task; QEMU and s390x kernels: the CPU, from 1",
     ),
     Member("pr_ppid", "i4"),
     Member("pr_pgrp", "i4"),
@@ -41,6 +41,9 @@ _COMMON = (
     Member("pr_cutime", OLD_TIMEVAL),
     Member("pr_cstime", OLD_TIMEVAL),
 )
+
+
+_ELF_PRSTATUS_COMMON = Struct("elf_prstatus_common", _SOURCE, _COMMON, "What is before the registers.")
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,11 @@ class Prstatus:
     cstime: tuple[int, int] = (0, 0)
     registers: Mapping[str, int] = field(default_factory=dict)
     fpvalid: int = 0
+
+
+def common_struct() -> Struct:
+    """Return struct elf_prstatus_common: all that is known of the note on a machine whose registers are not."""
+    return _ELF_PRSTATUS_COMMON
 
 
 @cache

@@ -142,7 +142,9 @@ class Condition:
     def _compare(self, node: ast.Compare, resolve: Callable[[str], Operand]) -> _Part:
         left = self._part(node.left, resolve)
         if isinstance(node.ops[0], (ast.In, ast.NotIn)):
-            values = np.isin(left.values, ast.literal_eval(node.comparators[0]), invert=isinstance(node.ops[0], ast.NotIn))
+            values = np.isin(
+                left.values, ast.literal_eval(node.comparators[0]), invert=isinstance(node.ops[0], ast.NotIn)
+            )
             return _Part(values, left.missing, left.touched)
         parts = [left, *(self._part(other, resolve) for other in node.comparators)]
         holds: Any = True
@@ -186,7 +188,9 @@ def _size(parts: list[_Part]) -> int:
     sizes = {len(part.values) for part in parts}
     sizes.discard(1)
     if len(sizes) > 1:
-        raise NotEvaluableError(f"what it compares is not there as often: {' and '.join(map(str, sorted(sizes)))} times")
+        raise NotEvaluableError(
+            f"what it compares is not there as often: {' and '.join(map(str, sorted(sizes)))} times"
+        )
     return sizes.pop() if sizes else 1
 
 

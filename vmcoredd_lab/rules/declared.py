@@ -109,7 +109,9 @@ def declared_rules(
     return rules
 
 
-def _find(rule: DeclaredRule, function: Callable[[Any, DeclaredRule], Iterable[Match]] | None, case: Case) -> Iterable[Match]:
+def _find(
+    rule: DeclaredRule, function: Callable[[Any, DeclaredRule], Iterable[Match]] | None, case: Case
+) -> Iterable[Match]:
     if rule.why_not:
         raise NotEvaluableError(rule.why_not)
     if rule.chips and case.kind not in rule.chips.split():

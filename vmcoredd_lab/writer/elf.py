@@ -33,4 +33,5 @@ def write_elf(source: ByteSource, sink: Sink, advance: Advance, piece: int = PIE
             source.done_with(at, size)
             advance(at + size - done)
             done = at + size
+    advance(source.size - done)
     sink.finish(source.size)

@@ -31,8 +31,13 @@ def lay_out(image: VmcoreImage) -> ByteSource:
 
     Raises
     ------
-    UsageError: an offset, address or size does not fit 32 bits, in an ELF32 file.
+    UsageError: an offset, address or size does not fit 32 bits, in an ELF32 file; or the machine has no number.
     """
+    if image.machine_number is None:
+        raise UsageError(
+            "the ELF header needs a machine, and the file that the image comes from names none that is known",
+            expected="a name as uname -m gives it", got=image.machine, hint="say which: core.to_image(machine=...), or --machine",
+        )  # fmt: skip
     notes = NotePieces(image.notes, image.byteorder)
     count = len(image.segments) + bool(image.notes)
     head_size = EHDR[image.bits].size() + count * PHDR[image.bits].size()

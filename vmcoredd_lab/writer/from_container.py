@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vmcoredd_lab.containers.elf import ElfContainer
-from vmcoredd_lab.containers.elf_structs import PT_LOAD, PT_NOTE
+from vmcoredd_lab.containers.elf_structs import PT_LOAD, PT_NOTE, machine_number
 from vmcoredd_lab.containers.kdump import KdumpContainer
 from vmcoredd_lab.containers.kdump_bitmaps import ABSENT, EXCLUDED, PRESENT
 from vmcoredd_lab.containers.kdump_split import SplitContainer
@@ -42,8 +42,10 @@ _UTS = 65  # __NEW_UTS_LEN + 1, include/uapi/linux/utsname.h
 _KDUMP_STATUS = 0x8 | 0x10  # incomplete, excluded vmemmap; the other bits are compressions
 
 
-def image_of(core: Vmcore) -> VmcoreImage:
+def image_of(core: Vmcore, machine: str | None = None) -> VmcoreImage:
     """Return the image of an opened vmcore. It reads from the file as long as it is used.
+
+    ``machine`` is that of the image where the file names none that is known, as kdump files of QEMU.
 
     Raises
     ------
@@ -51,18 +53,20 @@ def image_of(core: Vmcore) -> VmcoreImage:
     """
     container = core.container
     if isinstance(container, ElfContainer):
-        return _of_elf(core, container)
+        return _of_elf(core, container, machine)
     if isinstance(container, (KdumpContainer, SplitContainer)):
-        return _of_kdump(core, container)
+        return _of_kdump(core, container, machine)
     raise UsageError(f"a vmcore in the format {container.format} has no image")
 
 
-def _empty(container: Container, page_size: int | None, machine_bits: int | None = None, **header: int) -> VmcoreImage:
+def _empty(container: Container, machine: str | None, page_size: int | None, **header: int) -> VmcoreImage:
+    name = machine or container.machine
+    known = machine_number(name) is not None or machine is not None  # what the caller names must be known
     image = VmcoreImage(
-        container.machine, bits=container.bits, byteorder=container.byteorder, page_size=page_size, **header
+        name if known else "em_0", bits=container.bits, byteorder=container.byteorder, page_size=page_size, **header
     )
-    if machine_bits is not None:
-        image.machine_bits = machine_bits
+    if not known:
+        image.machine, image.machine_number = name, None
     image.notes = list(_notes(container))
     return image
 
@@ -80,11 +84,12 @@ def _notes(container: Container) -> Iterator[ImageNote]:
 # -- ELF --------------------------------------------------------------------------------------------------------------
 
 
-def _of_elf(core: Vmcore, container: ElfContainer) -> VmcoreImage:
+def _of_elf(core: Vmcore, container: ElfContainer, machine: str | None) -> VmcoreImage:
     headers = container.program_headers
     of_notes = headers[headers["p_type"] == PT_NOTE]
     image = _empty(
         container,
+        machine,
         core.vmcoreinfo.page_size,
         e_flags=int(container.header["e_flags"]),
         note_align=int(of_notes["p_align"][0]) if len(of_notes) else 0,
@@ -131,9 +136,10 @@ def _utsname(core: Vmcore) -> dict[str, bytes]:
 # -- kdump-compressed -------------------------------------------------------------------------------------------------
 
 
-def _of_kdump(core: Vmcore, container: KdumpContainer | SplitContainer) -> VmcoreImage:
+def _of_kdump(core: Vmcore, container: KdumpContainer | SplitContainer, machine: str | None) -> VmcoreImage:
     first = container.first if isinstance(container, SplitContainer) else container
-    image = _empty(container, first.block_size, container.bits)
+    image = _empty(container, machine, first.block_size)
+    image.machine_bits = container.bits
     kind, start, count = container.ranges if isinstance(container, SplitContainer) else first.ranges(*first.part)
     if len(kind):
         image.segments.extend(_segments(core, kind, start, count, first.block_size), _PhysicalSource(container))

@@ -71,7 +71,8 @@ class VmcoreImage:
                 "a machine that is not known", expected="a name as uname -m gives it, or em_NUMBER", got=machine
             )
         self.machine = machine
-        self.machine_number, self.machine_bits, usual_order = known
+        self.machine_number: int | None = known[0]
+        self.machine_bits, usual_order = known[1:]
         self.bits = bits or self.machine_bits
         self.byteorder: ByteOrder = byteorder or usual_order
         self.page_size = page_size or _PAGE_SIZES.get(machine, 4096)
@@ -214,7 +215,7 @@ class VmcoreImage:
 
         Raises
         ------
-        UsageError: the image does not fit the ELF class.
+        UsageError: the image does not fit the ELF class, or its machine is not known.
         """
         return OpenImage(self.source())
 

@@ -163,7 +163,8 @@ class KdumpWriter:
     def _packed(self, data: memoryview) -> Packed:
         """Return which pages are zeros, and how the others are stored: packed, or as they are where that is no shorter."""
         block = self._block
-        zeros: Array = np.logical_not(np.frombuffer(data, np.uint64).reshape(-1, block // 8).any(axis=1))
+        words: Array = np.frombuffer(data, np.uint64).reshape(-1, block // 8)
+        zeros: Array = np.logical_not(np.any(words, axis=1))
         kept: list[Data] = []
         deflate = None if self._flags == STORED else deflater(self._flags)
         for i in np.flatnonzero(~zeros).tolist():

@@ -56,6 +56,10 @@ class OpenImage(io.RawIOBase):
             self._at += len(part)
         return done
 
+    def write(self, _: Any) -> int:
+        """Refuse."""
+        raise io.UnsupportedOperation("write: an image is read-only; vmcoredd_lab.write_vmcore writes a file")
+
     def _check(self) -> None:
         if self.closed:
             raise ValueError("I/O operation on closed file")

@@ -14,7 +14,7 @@ from vmcoredd_lab.source.base import Buffer, ByteSource
 __all__ = ["NOWHERE", "SEGMENT", "Segments"]
 
 NOWHERE = (1 << 64) - 1  # p_vaddr of memory whose virtual address is not known, as kexec-tools writes it
-MOST = 1 << 60  # bytes of memory; no file reaches so far
+MOST = 1 << 60  # bytes; no file reaches so far
 
 # ``source`` and ``place`` say where the ``filesz`` bytes are; ``pages``: the source also holds the rest of the first and the
 # last page around them, as /proc/vmcore does.
@@ -31,7 +31,7 @@ class Segments(Sequence[Segment]):
         self.sources: list[ByteSource] = []
         self._table = np.zeros(0, SEGMENT)
         self._waiting: list[tuple[Any, ...]] = []
-        self._total = 0
+        self._held = 0
 
     def append(self, one: Segment) -> None:
         """Add a segment.
@@ -41,19 +41,20 @@ class Segments(Sequence[Segment]):
         UsageError: addresses or sizes that no program header can hold, or less memory than content.
         """
         held = len(one.content)
-        if not held <= one.memsz <= MOST:
+        if not held <= one.memsz < 1 << 64:
             raise UsageError("a segment covers at least the bytes it holds", expected=f"memsz of {held:,} or more",
                              got=f"{one.memsz:,}")  # fmt: skip
         if not (0 <= one.paddr < 1 << 64 and 0 <= one.vaddr < 1 << 64):
             raise UsageError("an address has 64 bits", got=f"paddr {one.paddr:#x}, vaddr {one.vaddr:#x}")
-        self._count(one.memsz)
+        self._held += held
+        if self._held > MOST:
+            raise UsageError("more memory than any file can hold", expected=f"at most {MOST:,} bytes")
         number = self._number(one.content.source)
         self._waiting.append((one.type, one.flags, one.vaddr, one.paddr, held, one.memsz, one.align, number,
                               one.content.offset, False))  # fmt: skip
 
     def extend(self, table: np.ndarray[Any, Any], source: ByteSource) -> None:
         """Add many segments (:data:`SEGMENT`) whose bytes are in one source; their ``source`` column is filled in."""
-        self._count(sum(int(part) << shift for part, shift in _halves(table["memsz"])))
         own = table.astype(SEGMENT)
         own["source"] = self._number(source)
         self._table = np.concatenate([self.table, own])
@@ -90,14 +91,3 @@ class Segments(Sequence[Segment]):
         if not self.sources or self.sources[-1] is not source:
             self.sources.append(source)
         return len(self.sources) - 1
-
-    def _count(self, size: int) -> None:
-        if self._total + size > MOST:
-            raise UsageError("more memory than any file can hold", expected=f"at most {MOST:,} bytes")
-        self._total += size
-
-
-def _halves(sizes: np.ndarray[Any, Any]) -> list[tuple[Any, int]]:
-    """Return sums of the lower and upper halves: the sum of 64-bit numbers may need more bits."""
-    wide = sizes.astype(np.uint64)
-    return [((wide & np.uint64(0xFFFFFFFF)).sum(), 0), ((wide >> np.uint64(32)).sum(), 32)]

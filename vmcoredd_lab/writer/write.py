@@ -62,7 +62,8 @@ def write_vmcore(
     with ExitStack() as stack:
         sinks = [stack.enter_context(_sink(target, format)) for target in targets]
         outs: list[Sink] = [FlattenedSink(sink) if format.startswith("flattened") else sink for sink in sinks]
-        title = f"writing {escape(str(getattr(targets[0], 'name', targets[0])))}"
+        name = targets[0] if isinstance(targets[0], Path) else getattr(targets[0], "name", "a stream")
+        title = f"writing {escape(str(name))}"
         if format.endswith("elf"):
             source = image.source()
             with progress(title, source.size) as advance:

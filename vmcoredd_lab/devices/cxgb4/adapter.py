@@ -9,6 +9,7 @@ import numpy as np
 
 from vmcoredd_lab.devices.cxgb4.adapter_registers import REG_DUMP
 from vmcoredd_lab.devices.cxgb4.adapter_tables import DEV_LOG, TableViews
+from vmcoredd_lab.devices.cxgb4.comparison import comparison_rules
 from vmcoredd_lab.devices.cxgb4.container import CudbgContainer, EntityHeader, header_byteorder, signature_byteorder
 from vmcoredd_lab.devices.cxgb4.declared import declared
 from vmcoredd_lab.devices.cxgb4.entities import vpd_data
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from vmcoredd_lab.devices.comparison import ComparisonRules
     from vmcoredd_lab.devices.cxgb4.rules.case import AdapterCase
     from vmcoredd_lab.devices.cxgb4.writer import CudbgImage
     from vmcoredd_lab.rules import Rule
@@ -92,6 +94,11 @@ class Cxgb4(TableViews):
             return CudbgContainer(data, "").payload_size
         except VmcoreddLabError:
             return None
+
+    @classmethod
+    def comparison_rules(cls, chip: str) -> ComparisonRules:
+        """Return how two dumps of a chip are compared."""
+        return comparison_rules(chip)
 
     def __repr__(self) -> str:
         return f"<Cxgb4 {self.summary()}>"

@@ -147,12 +147,16 @@ class TableViews(RegisterViews):
 
         return to_frame(TidInfo().ranges(self._frames.parts("tid_info")[2], self._frames.context()))
 
+    def pcie_config_fields_table(self) -> Table:
+        """Return the fields of the PCIe configuration registers as a table."""
+        from vmcoredd_lab.devices.cxgb4.entities.pcie_config import PcieConfig
+
+        return PcieConfig().fields(self._frames.parts("pcie_config")[2], self._frames.context())
+
     @property
     def pcie_config_fields(self) -> pd.DataFrame:
         """The fields of the PCIe configuration registers, from entity pcie_config."""
-        from vmcoredd_lab.devices.cxgb4.entities.pcie_config import PcieConfig
-
-        return to_frame(PcieConfig().fields(self._frames.parts("pcie_config")[2], self._frames.context()))
+        return to_frame(self.pcie_config_fields_table())
 
     @property
     def cim_la_samples(self) -> pd.DataFrame:

@@ -37,7 +37,12 @@ INTERRUPTS = Schema(
             "whether the interrupt was enabled for this bit; missing where that is not known",
         ),
         Column("meaning", "text", "what the bit says"),
-        Column("kind", "category", "parity, ecc_ue, ecc_ce, protocol, timeout, access, event, summary (of others), ...", rank=1),
+        Column(
+            "kind",
+            "category",
+            "parity, ecc_ue, ecc_ce, protocol, timeout, access, event, summary (of others), ...",
+            rank=1,
+        ),
         Column("severity", "category", "what it means where its interrupt is enabled; missing where not known", rank=1),
     ),
 )

@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from vmcoredd_lab.devices.cxgb4.entity_names import read_table
-from vmcoredd_lab.devices.cxgb4.rules import causes, collection, firmware, queues
+from vmcoredd_lab.devices.cxgb4.rules import causes, collection, engines, firmware, queues
 from vmcoredd_lab.rules import Rule, declared_rules
 
 if TYPE_CHECKING:
@@ -18,14 +18,17 @@ if TYPE_CHECKING:
 
 __all__ = ["FUNCTIONS", "rules"]
 
-FUNCTIONS: dict[str, Any] = {**causes.FUNCTIONS, **collection.FUNCTIONS, **firmware.FUNCTIONS, **queues.FUNCTIONS}
+FUNCTIONS: dict[str, Any] = {
+    **causes.FUNCTIONS, **collection.FUNCTIONS, **engines.FUNCTIONS, **firmware.FUNCTIONS, **queues.FUNCTIONS,
+}  # fmt: skip
 
 
 @cache
 def rules() -> tuple[Rule, ...]:
     """Return the rules, in the order of the table; each is evaluated over the decoded adapter."""
     return tuple(
-        replace(rule, find=_over_adapter(rule.find)) for rule in declared_rules(read_table("health_rules.csv"), FUNCTIONS)
+        replace(rule, find=_over_adapter(rule.find))
+        for rule in declared_rules(read_table("health_rules.csv"), FUNCTIONS)
     )
 
 

@@ -211,7 +211,11 @@ class AdapterCase:
         labels = tuple(self._labels(at.tolist()))
 
         def evidence(i: int) -> Evidence:
-            text = f"{name}{_suffix(labels[i])} = {whole[i]:#x}" if size == 4 else f"{name}{_suffix(labels[i])} = {whole[i]:,}"
+            text = (
+                f"{name}{_suffix(labels[i])} = {whole[i]:#x}"
+                if size == 4
+                else f"{name}{_suffix(labels[i])} = {whole[i]:,}"
+            )
             if field is not None:
                 text += f" ({field} = {values[i]:#x})"
             return self.in_entity("reg_dump", addresses[i], size, text)
@@ -281,7 +285,9 @@ class AdapterCase:
             text = f"{register}{_suffix(labels[i])} = {int(whole[i]):#x}"
             return self.row(place.entity, int(rows[i]), text + (f" ({field} = {int(values[i]):#x})" if field else ""))
 
-        return Operand(".".join(filter(None, ["ind", register, field])), values, self._damaged(table)[rows], evidence, labels)
+        return Operand(
+            ".".join(filter(None, ["ind", register, field])), values, self._damaged(table)[rows], evidence, labels
+        )
 
     def _column(self, entity: str, column: str) -> Operand:
         table = self.table(entity)
@@ -349,7 +355,13 @@ def _values(table: Table, column: str) -> tuple[Array, Array]:
 
 def _number(values: Array) -> Array:
     native = values.astype(values.dtype.newbyteorder("="))
-    return _narrow(native) if native.dtype == np.uint64 else native.astype(np.int64) if native.dtype.kind in "iub" else native
+    return (
+        _narrow(native)
+        if native.dtype == np.uint64
+        else native.astype(np.int64)
+        if native.dtype.kind in "iub"
+        else native
+    )
 
 
 def _shown(table: Table, key: str) -> list[str]:

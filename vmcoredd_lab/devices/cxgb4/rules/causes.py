@@ -86,7 +86,14 @@ OWNED = {
     "TBL-03": Owned("LE_DB_INT_CAUSE", "ActRgnFull"),
     "NET-34": Owned("NCSI_INT_CAUSE", more="NCSI_RX_ERR_CNT != 0 or NCSI_RX_OF_CNT != 0"),
 }
-ONLY = {"NET-34": "T4", "SGE-07": "T4 T5", "INT-21": "T6", "INT-16": "T4", "ECC-11": "T5 T6"}  # on other chips the general rules
+ONLY = {
+    "NET-34": "T4",
+    "SGE-07": "T4 T5",
+    "INT-21": "T6",
+    "INT-16": "T4",
+    "INT-22": "T6",
+    "ECC-11": "T5 T6",
+}  # on other chips the general rules
 _ORDER = ("ecc_ue", "parity", "crc", "access", "protocol", "timeout", "resource")
 WEIGHT = {"ecc_ue": 0, "parity": 10, "crc": 10}  # what breaks data comes before what notices it
 
@@ -176,7 +183,9 @@ def not_fatal(case: AdapterCase, rule: DeclaredRule) -> Iterable[Match]:
         severity = _worst(some) if some[0].enabled else "warning"
         yield Match(_words(case, some), title=_title(rule.title, some), value=f"{some[0].word:#x}", severity=severity,
                     rank=rule.rank + WEIGHT.get(some[0].kind, 20))  # fmt: skip
-    events = [b for b in set_bits(case)[""] if b.severity in ("info", "ignore") and b.enabled is not False and not _summary(b)]
+    events = [
+        b for b in set_bits(case)[""] if b.severity in ("info", "ignore") and b.enabled is not False and not _summary(b)
+    ]
     if events:
         yield Match(_words(case, events), title=_title("Interrupt pending that is no error", events), severity="info",
                     value=str(len(events)), confidence="high")  # fmt: skip

@@ -8,11 +8,9 @@ from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
-
-from vmcoredd_lab.devices.cxgb4.entity_names import read_table
 from vmcoredd_lab.devices.cxgb4.firmware import PCIE_FW
 from vmcoredd_lab.devices.cxgb4.rules.case import AdapterCase
-from vmcoredd_lab.rules import DeclaredRule, Evidence, Match, NotEvaluableError
+from vmcoredd_lab.rules import DeclaredRule, Match, NotEvaluableError
 from vmcoredd_lab.text import plural
 
 __all__ = ["FUNCTIONS", "last_words"]
@@ -132,7 +130,19 @@ def restarted(case: AdapterCase, _: DeclaredRule) -> Iterable[Match]:
 
 def _mailbox(case: AdapterCase) -> dict[str, list[Any]]:
     table = case.table("mbox_log")
-    names = ("seqno", "execute", "direction", "opcode", "opcode_name", "retval", "retval_name", "cmd0", "cmd1", "cmd2", "cmd3")
+    names = (
+        "seqno",
+        "execute",
+        "direction",
+        "opcode",
+        "opcode_name",
+        "retval",
+        "retval_name",
+        "cmd0",
+        "cmd1",
+        "cmd2",
+        "cmd3",
+    )
     return {name: table.values(name) for name in names}
 
 
@@ -248,7 +258,11 @@ def port_down(case: AdapterCase, rule: DeclaredRule) -> Iterable[Match]:
 
 def transceiver(case: AdapterCase, rule: DeclaredRule) -> Iterable[Match]:
     """The firmware could not use the module in a port."""
-    says = {28: "faulty or unreadable", 29: "unknown", 30: "not supported"}  # FW_PORT_MOD_TYPE_ERROR, _UNKNOWN, _NOTSUPPORTED
+    says = {
+        28: "faulty or unreadable",
+        29: "unknown",
+        30: "not supported",
+    }  # FW_PORT_MOD_TYPE_ERROR, _UNKNOWN, _NOTSUPPORTED
     bad = {p: at for p, at in _port_replies(case).items() if at[2] in says}
     if bad:
         port, (_, _, module) = next(iter(bad.items()))
@@ -294,32 +308,8 @@ def trace_stopped(case: AdapterCase, _: DeclaredRule) -> Iterable[Match]:
         yield Match((case.in_entity("cim_la", 0, 4, f"UP_UP_DBG_LA_CFG = {word:#x}"),), value=f"{word:#x}")
 
 
-def waiting(case: AdapterCase, rule: DeclaredRule) -> Iterable[Match]:
-    """A receive DMA engine's state machine is where it asks for a buffer."""
-    states = {(r["chip"], int(r["value"])): (r["name"], r["meaning_class"]) for r in read_table("idma_states.csv")}
-    found: list[tuple[Evidence, str]] = []
-    for engine in (0, 1):
-        one = case.resolve(f"SGE_DEBUG_DATA_LOW_INDEX_0.debug_st_idma{engine}_idma_sm")
-        name, kind = states.get((case.kind, int(one.values[0])), ("", ""))
-        if kind == "wait_free_list" and not one.missing[0]:
-            found.append((one.evidence(0), f"engine {engine} in {name}"))
-    if found:
-        yield Match(tuple(e for e, _ in found), title=f"{rule.title}: {', '.join(t for _, t in found)}",
-                    severity="info" if case.late else None)  # fmt: skip
-
-
-def engine_stalled(case: AdapterCase, rule: DeclaredRule) -> Iterable[Match]:
-    """T4: what the debug words of both records say of the receive DMA engines."""
-    for engine, name in enumerate(("SGE_DEBUG_DATA_HIGH_INDEX_13", "SGE_DEBUG_DATA_LOW_INDEX_13")):
-        one = case.resolve(f"ind.{name}")
-        if int(one.values[0]) >= 1_000_000_000 and not one.missing[0]:
-            yield Match((one.evidence(0),), title=f"Receive DMA engine {engine} did not move for a long time",
-                        value=str(int(one.values[0])))  # fmt: skip
-
-
 FUNCTIONS = {
     "error_flag": error_flag, "logged": logged, "log_empty": log_empty, "never_started": never_started, "restarted": restarted,
     "unanswered": unanswered, "refused": refused, "given_up": given_up, "slow": slow, "reported": reported,
-    "port_down": port_down, "transceiver": transceiver, "stuck": stuck, "trace_stopped": trace_stopped, "waiting": waiting,
-    "engine_stalled": engine_stalled,
+    "port_down": port_down, "transceiver": transceiver, "stuck": stuck, "trace_stopped": trace_stopped,
 }  # fmt: skip

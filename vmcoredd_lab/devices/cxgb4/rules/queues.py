@@ -37,7 +37,8 @@ def _rows(case: AdapterCase, rule: DeclaredRule, kind: str, at: Array, text: str
     ids = _numbers(case, kind, "id")
     pidx, cidx = _numbers(case, kind, "PIDX"), _numbers(case, kind, "CIDX")
     evidence = tuple(
-        case.row(kind, i, f"{kind} context {ids[i]}: PIDX {pidx[i]}, CIDX {cidx[i]}{text}") for i in at[:EVIDENCE].tolist()
+        case.row(kind, i, f"{kind} context {ids[i]}: PIDX {pidx[i]}, CIDX {cidx[i]}{text}")
+        for i in at[:EVIDENCE].tolist()
     )
     title = with_labels(more.pop("title", rule.title), [f"queue {ids[i]}" for i in at.tolist()])
     yield Match(evidence, title=title, value=str(len(at)), **more)
@@ -68,7 +69,9 @@ def free_list_empty(case: AdapterCase, rule: DeclaredRule) -> Iterable[Match]:
     used, _, pending, lists = _egress(case)
     moved = _numbers(case, "egress", "PIDX") > 0
     empty = used & lists & moved & (pending == 0)
-    yield from _rows(case, rule, "egress", np.flatnonzero(empty), " (no buffer left)", severity="info" if case.late else None)
+    yield from _rows(
+        case, rule, "egress", np.flatnonzero(empty), " (no buffer left)", severity="info" if case.late else None
+    )
 
 
 def cache_empty(case: AdapterCase, rule: DeclaredRule) -> Iterable[Match]:
@@ -107,7 +110,9 @@ def no_interrupt(case: AdapterCase, rule: DeclaredRule) -> Iterable[Match]:
     used, _, waiting = _ingress(case)
     flags = [_numbers(case, "ingress", n) for n in ("InterruptArmed", "InterruptSent", "TimerPending")]
     at = used & (waiting > 0) & (flags[0] == 1) & (flags[1] == 0) & (flags[2] == 0)
-    yield from _rows(case, rule, "ingress", np.flatnonzero(at), ", armed, not sent", severity="info" if case.late else None)
+    yield from _rows(
+        case, rule, "ingress", np.flatnonzero(at), ", armed, not sent", severity="info" if case.late else None
+    )
 
 
 def not_scheduled(case: AdapterCase, rule: DeclaredRule) -> Iterable[Match]:
@@ -127,7 +132,9 @@ def _counters(case: AdapterCase) -> dict[str, tuple[int, int]]:
     """Return row and value of MEMINFO's counters by name."""
     table = case.table("meminfo")
     rows = zip(table.values("kind"), table.values("name"), table.values("value"), strict=True)
-    return {name: (i, int(value)) for i, (kind, name, value) in enumerate(rows) if kind == "counter" and value is not None}
+    return {
+        name: (i, int(value)) for i, (kind, name, value) in enumerate(rows) if kind == "counter" and value is not None
+    }
 
 
 POOLS = {"TP-01": ("Tx pages", "Tx pages free"), "TP-02": ("Rx pages", "Rx pages free"),
