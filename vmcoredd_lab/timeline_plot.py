@@ -122,7 +122,9 @@ def _own_axes(ax: Axes, clock: str, events: list[dict[str, Any]], shades: dict[s
     ticks = np.array([e["tick"] for e in events], np.float64)
     _strokes(ax, ticks, 0, [e["level"] for e in events], shades, used)
     _lanes(ax, [_label(events[0]["source"], events[0]["device"])], shades)
-    ground = Rectangle((0, 0), 1, 1, transform=ax.transAxes, facecolor="none", edgecolor=shades["line"], linewidth=0, zorder=-1)
+    ground = Rectangle(
+        (0, 0), 1, 1, transform=ax.transAxes, facecolor="none", edgecolor=shades["line"], linewidth=0, zorder=-1
+    )
     ground.set_hatch("////")
     ax.add_patch(ground)
     ax.margins(x=0.02)
