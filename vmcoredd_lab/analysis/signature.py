@@ -38,7 +38,7 @@ _PLUMBING = re.compile(
     r"__x64_sys_\w+|x64_sys_call|kthread)$"
 )
 _FRAME = re.compile(
-    r"(?:^|\s)(?P<unsure>\? )?(?P<symbol>[A-Za-z_][\w.]*)\+0x[0-9a-f]+/0x[0-9a-f]+(?: \[(?P<module>[\w-]+)[^\]]*\])?"
+    r"(?:^|[\s:])(?P<unsure>\? )?(?P<symbol>[A-Za-z_][\w.]*)\+0x[0-9a-f]+/0x[0-9a-f]+(?: \[(?P<module>[\w-]+)[^\]]*\])?"
 )
 _START = re.compile(
     r"^(?:Kernel panic - not syncing|BUG: |Unable to handle kernel|Oops|general protection fault|Internal error|kernel BUG)"
