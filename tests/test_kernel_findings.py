@@ -171,8 +171,8 @@ def test_another_assertion_another_function_and_another_cause_bit_have_other_sig
 
 
 def test_of_a_task_that_hung_the_signature_has_what_it_waited_in():
-    lines = ("INFO: task ethtool:3170 blocked for more than 120 seconds.", "task:ethtool  state:D stack:0 pid:3170", "Call Trace:",
-             " __schedule+0x34d/0x9e0", " schedule+0x5a/0xd0", " rtnl_lock+0x15/0x20", " dev_ethtool+0xb1/0x2e0",
+    lines = ("INFO: task ethtool:3170 blocked for more than 120 seconds.", "task:ethtool  state:D stack:0 pid:3170",
+             "Call Trace:", " __schedule+0x34d/0x9e0", " schedule+0x5a/0xd0", " rtnl_lock+0x15/0x20", " dev_ethtool+0xb1/0x2e0",
              "Kernel panic - not syncing: hung_task: blocked tasks", "CPU: 0 PID: 35 Comm: khungtaskd", "Call Trace:",
              " panic+0x33/0x40", " watchdog+0x2a/0x30", " kthread+0xe8/0x120")  # fmt: skip
     core = Logged(*lines)
