@@ -13,7 +13,9 @@ PORTS = ("port 0", "port 1", "port 2")
 def operand(name, values, missing=None, labels=None):
     values = np.array(values)
     gone = np.zeros(len(values), bool) if missing is None else np.array(missing)
-    return Operand(name, values, gone, lambda i: Evidence("file", 4 * i, 4, f"{name} {i}"), labels or ("",) * len(values))
+    return Operand(
+        name, values, gone, lambda i: Evidence("file", 4 * i, 4, f"{name} {i}"), labels or ("",) * len(values)
+    )
 
 
 KNOWN = {

@@ -105,7 +105,9 @@ def test_each_bit_is_found_with_its_register_and_its_severity(chip):
     for one in rounds(chip, enabled=True):
         for row, _, found in one:
             name = f"{row['cause_register']} {row['field']}"
-            right = [f for f in found if f.severity in expected(row) or (f.rule in causes.OWNED and f.severity != "info")]
+            right = [
+                f for f in found if f.severity in expected(row) or (f.rule in causes.OWNED and f.severity != "info")
+            ]
             named = any(row["cause_register"] in str(f.evidence) for f in right)
             # of a bit that stands for others nothing is said where one of them is set too
             if not named and row["class"] != "summary":

@@ -20,6 +20,7 @@ from vmcoredd_lab.text import escape
 
 __all__ = ["NONE", "Damage"]
 
+BLOCK = 4096
 BUSY = -16  # EBUSY, what a collector returns whose hardware does not answer in time
 # Of a length that a struct vmcoredd_header holds: a path upwards, terminal commands, markup, and bytes that are not UTF-8
 HOSTILE_NAME = b"cxgb4_../../\x1b[2J\x1b]0;x\x07<script>\xff\xfe%s%n"
@@ -131,16 +132,13 @@ def _flip(path: Path, count: int, rng: random.Random) -> None:
             file.write(bytes([byte ^ 1 << rng.randrange(8)]))
 
 
-BLOCK = 4096
-
-
 def _data(handle: int, size: int) -> list[tuple[int, int]]:
     """Return the blocks of a file that hold anything but zeros."""
     found = []
     zero = bytes(BLOCK)
     for at in range(0, size, 1 << 20):
         chunk = os.pread(handle, min(1 << 20, size - at), at)
-        if any(chunk):
+        if chunk.count(0) < len(chunk):
             found += [(at + n, at + min(n + BLOCK, len(chunk))) for n in range(0, len(chunk), BLOCK)
                       if chunk[n : n + BLOCK] != zero[: len(chunk) - n]]  # fmt: skip
     return found

@@ -242,7 +242,7 @@ TALES: dict[str, Tale] = {
     ),
     "stuck-queue": Tale(
         stuck_queue, "DMA stands still, a transmit queue fills up",
-        "SGE debug data, an egress context, TxnPnd in PCIE_CONFIG, dmesg", ("SGE-01", "SGE-03"),
+        "SGE debug data, an egress context, TxnPnd in PCIE_CONFIG, dmesg", ("KRN-03", "SGE-01", "SGE-03"),
     ),
     "mailbox-timeout": Tale(
         mailbox_timeout, "the firmware falls silent", "mailbox shadow registers, CIM trace, emergency stop, dmesg",
