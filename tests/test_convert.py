@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import elf, usual_elf, usual_kdump
+from builders import Kdump, elf, usual_elf
 from pages_builder import pages
 
 import vmcoredd_lab as vl
@@ -89,7 +89,7 @@ def test_a_cut_elf_file_is_converted_as_far_as_it_goes(lab: Any, file: Callable[
 
 
 def test_a_machine_that_the_file_does_not_name_is_given(lab: Any, file: Callable[..., Path], tmp_path: Path) -> None:
-    source = file(usual_kdump(machine="Unknown"))
+    source = file(Kdump(machine="Unknown").build())  # without notes nothing tells it
     assert lab("convert", source, "-o", tmp_path / "out", "--format", "elf").status == 2
     assert not (tmp_path / "out").exists()
     answer = lab("convert", source, "-o", tmp_path / "out", "--format", "elf", "--machine", "riscv64")

@@ -39,12 +39,17 @@ dump = st.tuples(st.binary(min_size=1, max_size=60).map(lambda name: b"n" + name
 @st.composite
 def images(draw: st.DrawFn) -> vl.VmcoreImage:
     image = vl.VmcoreImage(draw(st.sampled_from(MACHINES)), page_size=draw(st.sampled_from([512, 4096])))
-    if image.bits == 32:
+    if image.bits == 32 and image.machine != "mips":  # of which the number is that of mips64 too
         image.bits = draw(st.sampled_from([32, 64]))
     seed = draw(st.integers(0, 1 << 32))
-    for i, one in enumerate(draw(st.lists(segment, max_size=8))):
+    physical = bytes(REACH // 4) + np.random.default_rng(seed).bytes(
+        REACH
+    )  # segments that overlap agree, as real ones do
+    for one in draw(st.lists(segment, max_size=8)):
         size = one["size"]
-        data = np.random.default_rng([seed, i]).bytes(size)
+        data = physical[one["paddr"] : one["paddr"] + size]
+        if one["kind"] == "zeros" and any(data):
+            one["kind"] = "bytes"
         content: Any = {"bytes": data, "zeros": None, "function": lambda at, n, data=data: data[at : at + n]}[
             one["kind"]
         ]
@@ -59,7 +64,7 @@ def images(draw: st.DrawFn) -> vl.VmcoreImage:
 
 
 def expected_memory(image: vl.VmcoreImage) -> tuple[np.ndarray[Any, Any], bytearray]:
-    """Return of each byte whether it is held, was left out or is not there; and the bytes, the first segment on top."""
+    """Return of each byte whether it is held (2), was left out (1) or is not there (0); and the bytes."""
     state, data = np.zeros(REACH + 8192, np.uint8), bytearray(REACH + 8192)
     for one in reversed(list(image.segments)):
         held = bytes(one.content)
@@ -107,7 +112,8 @@ def test_a_kdump_file_of_an_image_holds_its_pages(image: vl.VmcoreImage, compres
     vl.write_vmcore(image, out, "flattened-kdump", compression)
     core = vl.open_vmcore(out.getvalue())
     assert notes_in(core) == notes_of(image)
-    assert [row for row in core.problems_table().records() if row["where"] not in ("notes", "sub-header")] == []
+    places = ("header", "bitmaps", "page descriptors", "pages")  # random notes have problems of their own
+    assert [row for row in core.problems_table().records() if row["where"] in places] == []
     state, data = expected_memory(image)
     page = image.page_size
     for frame in range(len(state) // page):
@@ -139,8 +145,7 @@ def test_a_chain_of_formats_loses_nothing(
         try:
             vl.write_vmcore(core.to_image(), directory / str(i), form)
         except UsageError:
-            assert core.machine == "mips"  # a name that uname gives to both widths
-            return
+            pytest.fail(f"{core.machine} cannot be written as {form}")
         core = vl.open_vmcore(directory / str(i))
         assert notes_in(core) == notes
         assert everything(core) == memory
@@ -173,8 +178,8 @@ def test_runs_of_frames_are_joined_and_their_bits_set(runs: list[tuple[int, int]
     ]
 
 
-def test_a_hundred_thousand_segments_that_overlap_are_sorted_out() -> None:
-    count = 100_000
+def test_thousands_of_segments_that_overlap_are_sorted_out() -> None:
+    count = 3000
     rng = np.random.default_rng(3)
     table = np.zeros(count, SEGMENT)
     table["type"], table["filesz"], table["memsz"] = 1, 4096, 8192
