@@ -62,6 +62,8 @@ FAULTS = {
     "memory wrap": (6, {("MA_INT_CAUSE", 0): 1}, "INT-13", "outside the map"),
     "bad frames": (6, {("MPS_PORT_STAT_RX_PORT_CRC_ERROR_L", 1): 4711}, "NET-13", "port 1"),
     "bad frames of the MAC": (6, {("MAC_PORT_AFRAMECHECKSEQUENCEERRORS", 0): 4711}, "NET-31", "port 0"),
+    "bad frames of the slow MAC": (6, {("MAC_PORT_MTIP_1G10G_RX_CRCERRORS", 0): 4711}, "NET-31b", "bad checksum"),
+    "masked parity of a memory": (6, {("EDC_H_INT_CAUSE", 0): 1}, "ECC-11", "memory controller"),
     "dropped doorbell": (5, {("SGE_DOORBELL_CONTROL", 0): 0xFFFFFFFF}, "SGE-07", "doorbell"),
 }
 
@@ -136,6 +138,35 @@ def test_a_command_that_timed_out_is_critical(quiet, adapters):
     assert (first.rule, first.severity) == ("FW-21", "critical")
     assert "no answer in time" in first.title
     assert first.evidence[0].length == 144
+
+
+@pytest.mark.parametrize(("retval", "severities"), [(5, ["error"]), (110, ["warning"]), (22, [])])
+def test_a_probe_that_the_firmware_refuses_is_no_alarm_but_one_that_it_fails_is(retval, severities, quiet, adapters):
+    records = adapters[5].records("mbox_log")["records"]
+    last = len(records) - 1
+    for column in ("lo[0]", "entry.cmd[0]"):
+        records.loc[last, column] = int(records.loc[last, column]) & ~0xFF00 | retval << 8
+    data = encode_entity("mbox_log", {"records": records}, **adapters[5].encoding)
+    found = alarms(with_fault(quiet[5], data={MBOX_LOG: data}))
+    assert [f.severity for f in found if f.rule == "FW-20" and "FW_PARAMS_CMD" in f.title] == severities
+
+
+CHAINS = {
+    "broken memory, then a crash": ({("EDC_H_INT_CAUSE", 0): 4, ("EDC_H_ECC_STATUS", 0): 1, ("PCIE_FW", 0): 0xC000C010},
+                                    ["ECC-01", "FW-01"]),
+    "overheating, then a stop": ({("PCIE_FW", 0): 0xC500C010, ("SGE_CONTROL", 0): 0, ("DBG_GPIO_EN", 0): 0},
+                                 ["FW-04", "INT-06"]),
+    "parity, then a stop": ({("SGE_INT_CAUSE1", 0): 1 << 10, ("SGE_CONTROL", 0): 0, ("DBG_GPIO_EN", 0): 0},
+                            ["INT-01", "INT-06"]),
+    "broken memory, and bad frames besides": ({("EDC_H_INT_CAUSE", 0): 4, ("MPS_PORT_STAT_RX_PORT_CRC_ERROR_L", 0): 4711},
+                                              ["ECC-01", "NET-13"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("chain", CHAINS)
+def test_of_two_faults_the_worse_comes_first_and_the_cause_before_what_it_did(chain, quiet, adapters):
+    words, rules = CHAINS[chain]
+    assert [f.rule for f in alarms(with_fault(quiet[6], registers(adapters[6], words)))] == rules
 
 
 def test_a_memory_window_that_failed_is_one_finding(quiet):

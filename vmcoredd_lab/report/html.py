@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 from itertools import groupby
 from typing import Any
@@ -143,6 +144,13 @@ def _plot(adapter: Adapter) -> Any:
     return _svg(draw, (10, 1.1 + 0.22 * max(lanes, 4)), f"adapter-{adapter.index}", label)
 
 
+def _numbered(svg: str, prefix: str) -> str:
+    """Return a picture whose ids are numbers instead of hashes: the last digits of a layout, which they are made of, vary."""
+    names = dict.fromkeys(re.findall(r'id="([a-z][0-9a-f]{10})"', svg))
+    numbers = {name: f"{prefix}-{number}" for number, name in enumerate(names)}
+    return re.sub(r"(?<=[\"#])[a-z][0-9a-f]{10}(?=[\")])", lambda m: numbers.get(m[0], m[0]), svg)
+
+
 def _svg(draw: Callable[[Any], None], size: tuple[float, float], salt: str, label: str) -> Any:
     """Return a picture as SVG that takes its colours from the page; the same input gives the same bytes."""
     import matplotlib as mpl
@@ -162,7 +170,7 @@ def _svg(draw: Callable[[Any], None], size: tuple[float, float], salt: str, labe
         buffer = io.StringIO()
         FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})  # type: ignore[no-untyped-call]
     svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :]
+    svg = _numbered(svg[svg.index("<svg") :], salt)
     for level, stand_in in _LEVELS.items():
         svg = svg.replace(stand_in, f"var(--{level.lower()})")
     svg = svg.replace(_WARN, "var(--warning)").replace(_INK, "var(--ink-soft)").replace(_LINE, "var(--line)")
