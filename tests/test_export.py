@@ -10,7 +10,7 @@ from datetime import datetime
 import pytest
 from builders import device_dump, elf, notes
 from cudbg_builder import DEV_LOG, Entity, cudbg, log_entry, usual
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import vmcoredd_lab as vl
@@ -104,6 +104,7 @@ def test_a_file_without_kernel_time_makes_a_trace_too():
     assert len([p for p in trace(table).packet if p.HasField("track_event")]) == len(table)
 
 
+@settings(max_examples=25)
 @given(st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=8))
 def test_any_ticks_make_a_trace(ticks):
     log = b"".join(log_entry(n, timestamp=t) for n, t in enumerate(ticks))
@@ -183,7 +184,9 @@ def test_without_dates_the_epoch_stands_for_the_boot():
 # -- the command line -------------------------------------------------------------------------------------------------
 
 
-def test_the_suffix_chooses_the_format(lab, story, tmp_path):
+def test_the_suffix_chooses_the_format(lab, tmp_path):
+    story = tmp_path / "usual.dump"
+    story.write_bytes(bytes(usual()))
     for name, first in (("a.pftrace", b"\n"), ("a.jsonl", b"{"), ("a.csv", b"source,"), ("a.parquet", b"PAR1")):
         assert lab("timeline", story, "-o", tmp_path / name).status == 0
         assert (tmp_path / name).read_bytes().startswith(first)

@@ -33,7 +33,9 @@ _WHERE = re.compile(
     r"^(?:RIP: \w+:|pc : |PC is at |Call Trace:.*)?(?P<symbol>[A-Za-z_][\w.]*)\+0x[0-9a-f]+/0x[0-9a-f]+"
 )
 _SECTION = re.compile(r"\[Hardware Error\]:\s+section_type: (?P<what>.+)")  # cper_estatus_print_section()
-_SECTION_DEVICE = re.compile(r"\[Hardware Error\]:\s+device_id: (?P<device>[0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7])")
+_SECTION_DEVICE = re.compile(
+    r"\[Hardware Error\]:\s+device_id: (?P<device>[0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7])"
+)
 _PCI = re.compile(r"\b(?:[0-9a-f]{4}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7]\b")
 
 
@@ -160,7 +162,9 @@ def _match(rule: _Declared, case: KernelCase, hits: Sequence[tuple[int, re.Match
     # of oopses and panics the first is the cause of those that follow; of the others the newest is nearest to the crash
     first = hits[0] if rule.id in ("KRN-01", "KRN-02", "KRN-10", "KRN-18") else hits[-1]
     index, found = first
-    texts = {name.rstrip("2"): text for name, text in found.groupdict().items() if text} | {"times": "once" if len(hits) == 1 else f"{len(hits)} times"}
+    texts = {name.rstrip("2"): text for name, text in found.groupdict().items() if text} | {
+        "times": "once" if len(hits) == 1 else f"{len(hits)} times"
+    }
     title = re.sub(r"\{(\w+)\}", lambda m: texts.get(m[1], "?"), rule.title)
     severity = rule.severity_of(len(hits))
     if rule.id in ("KRN-01", "KRN-02"):
@@ -175,7 +179,10 @@ def _match(rule: _Declared, case: KernelCase, hits: Sequence[tuple[int, re.Match
     if rule.id == "KRN-18":
         severity = rule.severity if texts["what"] == "fatal" else "error"
         section, of_device = (_of_record(case, index, pattern) for pattern in (_SECTION, _SECTION_DEVICE))
-        title, device = f"{title}: {section['what']}" if section else title, of_device["device"] if of_device else device
+        title, device = (
+            f"{title}: {section['what']}" if section else title,
+            of_device["device"] if of_device else device,
+        )
     order = [first, *[hit for hit in hits[::-1] if hit is not first]]
     evidence = tuple(e for i, _ in order[:SHOWN] for e in case.lines[i].evidence)
     more = len(hits) - 1
