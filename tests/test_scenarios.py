@@ -18,9 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import vmcoredd_lab as vl
+from vmcoredd_lab import scenarios
+from vmcoredd_lab.cli import make
 from vmcoredd_lab.errors import OutputError, UsageError
 from vmcoredd_lab.kernel import printk_structs
-from vmcoredd_lab.notes import prstatus
 from vmcoredd_lab.scenarios import TALES, Damage, device_dump, names, scenario, write_scenario
 from vmcoredd_lab.scenarios.adapter import Adapter
 from vmcoredd_lab.scenarios.entities import collect
@@ -225,19 +226,11 @@ def test_readelf_has_nothing_to_complain_of(program: tuple[str, str], scenario_f
     assert b"arning" not in done.stdout
 
 
-def _prstatus(path: Path, offset: int, size: int) -> Any:
-    with path.open("rb") as file:
-        file.seek(offset)
-        return prstatus.decode(file.read(size), "x86_64", "little")
-
-
-def test_each_cpu_has_its_registers_and_the_panicking_one_its_task(core: Tell, scenario_file: Make) -> None:
-    opened, path = core("firmware-crash"), scenario_file("firmware-crash", chip="T6", seed=3)
-    notes = opened.notes[opened.notes["type_name"] == "NT_PRSTATUS"]
-    cpus = [_prstatus(path, row.desc_offset, row.desc_size) for row in notes.itertuples()]
-    assert [cpu.pid for cpu in cpus] == [47, 0]
+def test_each_cpu_has_its_registers_and_the_panicking_one_its_task(core: Tell) -> None:
+    opened = core("firmware-crash")
+    assert opened.cpus["pid"].tolist() == [47, 0]
     stext = int(opened.vmcoreinfo["SYMBOL(_stext)"], 16)
-    assert all(stext <= cpu.registers["rip"] < stext + (1 << 30) for cpu in cpus)
+    assert all(stext <= ip < stext + (1 << 30) for ip in opened.cpus["rip"].tolist())
 
 
 @given(
@@ -382,6 +375,17 @@ def test_a_directory_that_is_not_there_is_an_output_error(tmp_path: Path) -> Non
         write_scenario("healthy", tmp_path / "none" / "vmcore")
 
 
+@every_chip
+@every_scenario
+def test_a_live_dump_has_the_expected_finding_first(name: str, chip: str) -> None:
+    found = vl.open_device_dump(io.BytesIO(device_dump(name, chip=chip))).findings()
+    alarms = found[found["severity"] != "info"]["rule"].tolist()
+    if not TALES[name].rules:
+        assert alarms == []
+        return
+    assert alarms[0] in {*TALES[name].rules, "FW-21"}  # which the mailbox log shows, that only a live dump has
+
+
 # -- damage -----------------------------------------------------------------------------------------------------------
 
 
@@ -443,6 +447,10 @@ def test_make_writes_what_the_other_commands_read(lab: Tell, tmp_path: Path) -> 
     )
     assert lab("dumps", target, "--format", "json").column("device") == ["0000:02:00.4", "0000:81:00.4"]
     assert lab("findings", target, "--format", "json").column("rule")[0] == "FW-01"
+
+
+def test_make_offers_the_formats_that_there_are() -> None:
+    assert make.FORMATS == scenarios.FORMATS
 
 
 def test_make_lists_every_scenario(lab: Tell) -> None:

@@ -218,10 +218,7 @@ def complaints(case: KernelCase) -> Iterable[Match]:
     for dump in case.core.device_dumps:
         if not dump.device:
             continue
-        hits = [
-            line for line in lines
-            if line.level is not None and line.level <= 3 and (_device(line) == dump.device or dump.device in line.text)
-        ]  # fmt: skip
+        hits = [line for line in lines if line.level is not None and line.level <= 3 and _by_driver(line, dump)]
         if not hits:
             continue
         worst = min(hits, key=lambda line: (line.level, -line.seq))
@@ -233,6 +230,12 @@ def complaints(case: KernelCase) -> Iterable[Match]:
             title=f"The driver complained: {_stripped(worst.text, dump.driver, dump.device)}{more}", value=str(len(hits)),
             device=dump.device,
         )  # fmt: skip
+
+
+def _by_driver(line: LogLine, dump: Any) -> bool:
+    """Return whether a device's driver logged a line: by the device of the record, or by how dev_printk() begins it."""
+    of_record = bool(line.device) and str(line.device).endswith(dump.device)
+    return of_record or line.text.startswith((f"{dump.driver} {dump.device}", f"{dump.device}:"))
 
 
 def _stripped(text: str, driver: str | None, device: str) -> str:
