@@ -157,9 +157,7 @@ def _plot(adapter: Adapter) -> Any:
 def _numbered(svg: str, salt: str) -> str:
     """Return a picture whose ids are counted: matplotlib makes some from addresses in memory, which differ from run to run."""
     names = {name: f"{salt}-{n}" for n, name in enumerate(dict.fromkeys(re.findall(r'\bid="([^"]+)"', svg)))}
-    return re.sub(
-        r'(\bid="|url\(#|href="#)([^")]+)', lambda found: found[1] + names.get(found[2], found[2]), svg
-    )
+    return re.sub(r'(\bid="|url\(#|href="#)([^")]+)', lambda found: found[1] + names.get(found[2], found[2]), svg)
 
 
 def _svg(draw: Callable[[Any], None], size: tuple[float, float], salt: str, label: str) -> Any:
