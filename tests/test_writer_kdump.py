@@ -267,13 +267,13 @@ def test_an_address_that_no_machine_has_is_refused(tmp_path: Path) -> None:
 
 
 def test_memory_far_away_makes_sparse_bitmaps(tmp_path: Path) -> None:
-    """64 GiB of nothing and a page: bits of 16 million frames, of which almost none are written."""
+    """A TiB of nothing and a page: bits of 268 million frames, of which almost none are written."""
     image = vl.VmcoreImage()
-    image.add_segment(b"far" * 1365 + b"!", paddr=1 << 44)
+    image.add_segment(b"far" * 1365 + b"!", paddr=1 << 40)
     core = written(image, tmp_path / "out", "kdump")
-    assert memory(core) == {1 << 44: b"far" * 1365 + b"!"}
+    assert memory(core) == {1 << 40: b"far" * 1365 + b"!"}
     status = (tmp_path / "out").stat()
-    assert status.st_size > 1 << 30
+    assert status.st_size > 64 << 20
     assert status.st_blocks * 512 < 1 << 20
 
 
