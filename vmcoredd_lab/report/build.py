@@ -26,6 +26,7 @@ __all__ = ["build"]
 SEGMENT_ROWS = 400
 LOG_ROWS = 250  # the end of the kernel log
 PLACES = 8  # of a finding
+REGISTER_COLUMNS = ("register", "scope", "instance", "address", "value")
 REGISTERS = 40_000  # of an adapter; a T6 has 10,322
 STANDING = 5  # findings of a device beside its name
 ENTITY_COLUMNS = ("number", "name", "status", "sys_err", "sys_warn", "offset", "stored_size", "size", "summary")
@@ -155,7 +156,7 @@ def _registers(nic: Any) -> Registers | None:
     if table is None:
         return None
     table = table.take(slice(0, REGISTERS))
-    names = [name for name in ("register", "scope", "instance", "address", "value") if name in table.schema.names]
+    names: list[str] = [name for name in REGISTER_COLUMNS if name in table.schema.names]
     return Registers(names, [list(row) for row in zip(*map(table.values, names), strict=True)])
 
 

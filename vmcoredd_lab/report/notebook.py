@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from typing import Any
 
@@ -23,10 +24,10 @@ def render_notebook(document: Document, path: str, parts: tuple[str, ...] = ()) 
     OutputError: a cell failed.
     """
     try:
-        import nbformat
-        from nbformat import v4
+        nbformat: Any = importlib.import_module("nbformat")
     except ImportError:
         raise _missing("nbformat") from None
+    v4 = nbformat.v4
     cells: list[Any] = [v4.new_markdown_cell(render_markdown(document))]
     for text, code in _steps(document, "vmcore" if document.redacted else path, parts):
         cells += [v4.new_markdown_cell(text), v4.new_code_cell(code)]

@@ -61,12 +61,12 @@ class Places:
 
     @cached_property
     def _registers(self) -> dict[str, frozenset[str]]:
-        found = {}
+        found: dict[str, frozenset[str]] = {}
         for name, adapter in self._adapters.items():
-            columns = adapter.registers.columns if adapter.registers else []
-            at = columns.index("register") if "register" in columns else None
-            rows = adapter.registers.rows if adapter.registers and at is not None else []
-            found[name] = frozenset(row[at] for row in rows)
+            held = adapter.registers
+            if held is not None and "register" in held.columns:
+                at = held.columns.index("register")
+                found[name] = frozenset(row[at] for row in held.rows)
         return found
 
     def _anchor(self, evidence: rules.Evidence) -> str | None:
@@ -82,7 +82,7 @@ class Places:
         if event is not None and event["source"] == "firmware" and adapter.firmware_log:
             return f"log-{adapter.index}-{event['seq']}"
         word = _WORD.match(evidence.text)
-        if word and word.group() in self._registers[name]:
+        if word and word.group() in self._registers.get(name, ()):
             return f"register-{adapter.index}-{word.group()}"
         for one in (entity, word.group() if word else ""):
             if any(row["name"] == one for row in adapter.entities or ()):

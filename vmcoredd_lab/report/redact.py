@@ -33,6 +33,7 @@ IDENTITY = {"serial number": "serial", "part number": "part", "MAC address": "ma
 
 # Lines of show_regs(): the numbers in them are addresses or data.
 _REGISTER_LINE = re.compile(r"\b(?:[RE][A-Z0-9]{1,2}|CR\d|FS|GS|x\d+|sp|pc|lr)\s*:")
+KNOWN, SHORTEST = 100, 4  # names that are looked for everywhere, and letters of a name that a message gave
 _COMMON = frozenset(("localhost", "(none)", "none", "linux", "unknown"))
 
 
@@ -60,7 +61,8 @@ def redact(document: Document) -> Document:
         differences=[_differences(pair) for pair in document.differences],
         redacted=True,
     )
-    cleaned: Document = _walk(found, names.clean)
+    # twice: a host's name may stand alone before the line that says whose it is
+    cleaned: Document = _walk(_walk(found, names.clean), names.clean)
     return cleaned
 
 
@@ -74,6 +76,8 @@ def _known(document: Document) -> Iterator[tuple[str, str]]:
         for label, kind in IDENTITY.items():
             if adapter.identity.get(label):
                 yield kind, adapter.identity[label]
+        if adapter.identity.get("MAC address"):
+            yield "mac", adapter.identity["MAC address"].replace(":", "")
 
 
 class _Names:
@@ -83,9 +87,16 @@ class _Names:
         self._versions = versions
         self._words: dict[tuple[str, str], str] = {}
         self._counts: dict[str, int] = {}
-        self._known = [
-            (kind, re.compile(rf"(?<![A-Za-z0-9]){re.escape(text)}(?![A-Za-z0-9])", re.I)) for kind, text in known
-        ]
+        self._known: dict[str, tuple[str, re.Pattern[str]]] = {}
+        for kind, text in known:
+            self._learn(kind, text)
+
+    def _learn(self, kind: str, text: str) -> None:
+        """Take out a text wherever it stands from now on."""
+        key = text.lower()
+        if key not in self._known and key not in _COMMON and len(self._known) < KNOWN:
+            form = rf"(?<![A-Za-z0-9]){re.escape(text)}(?![A-Za-z0-9])"
+            self._known[key] = (kind, re.compile(form, re.IGNORECASE))
 
     def word(self, kind: str, text: str) -> str:
         """Return what stands for a text; of memory and command lines nothing can be told apart."""
@@ -99,7 +110,7 @@ class _Names:
 
     def clean(self, text: str) -> str:
         """Return a text with every private part replaced."""
-        for kind, pattern in self._known:
+        for kind, pattern in list(self._known.values()):
             text = pattern.sub(lambda m, kind=kind: self.word(kind, m[0]), text)  # type: ignore[misc]
         for kind, pattern in _patterns():
             text = pattern.sub(lambda m, kind=kind: self._part(kind, m), text)  # type: ignore[misc]
@@ -111,6 +122,8 @@ class _Names:
         group = 1 if found.re.groups and kind != "mac" else 0
         if found[group].startswith("[") or found[group] in self._versions:
             return found[0]  # replaced already, or not private
+        if kind == "host" and len(found[group]) >= SHORTEST:
+            self._learn(kind, found[group])
         start, end = found.start(group) - found.start(), found.end(group) - found.start()
         return found[0][:start] + self.word(kind, found[group]) + found[0][end:]
 

@@ -52,5 +52,5 @@ document.addEventListener("click", (event) => {
   find.dispatchEvent(new Event("input"));
 });
 if (location.hash) unfold(document.getElementById(location.hash.slice(1)));
-addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((d) => (d.open = true)));
+addEventListener("beforeprint", () => document.querySelectorAll("details:not(.excerpts, .quiet)").forEach((d) => (d.open = true)));
 document.documentElement.dataset.ready = "yes";
