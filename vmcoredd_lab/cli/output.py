@@ -12,6 +12,7 @@ from typing import IO, Any
 
 import click
 
+from vmcoredd_lab.cells import cell
 from vmcoredd_lab.cli.remote import remotes
 from vmcoredd_lab.errors import OutputError
 from vmcoredd_lab.tables import Column, Table
@@ -128,21 +129,6 @@ def _parquet(table: Table, output: str | None) -> bytes:
 
 
 # -- for people -------------------------------------------------------------------------------------------------------
-
-
-def cell(column: Column, value: Any) -> str:
-    """Return a value as a person reads it; text from a dump escaped."""
-    if value is None:
-        return "-"
-    if column.kind in ("text", "category"):
-        return escape(value)
-    if column.kind == "bool":
-        return "yes" if value else "no"
-    if column.form == "hex":
-        return f"{value:#x}"
-    if column.form == "size":
-        return f"{value:,}"
-    return str(value)
 
 
 def _is_number(column: Column) -> bool:

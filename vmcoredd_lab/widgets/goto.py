@@ -14,8 +14,12 @@ from vmcoredd_lab.widgets.space_set import SpaceSet
 
 __all__ = ["Goto", "Place"]
 
-_NUMBER = re.compile(r"(?P<sign>[+-]?)\s*(?:0x(?P<hex>[0-9a-f_]{1,20})|(?P<bare>[0-9a-f_]{1,20})h|(?P<dec>[0-9_]{1,20}))\Z", re.I)
-_SPACE = re.compile(r"(?P<space>physical|virtual|file|buffer|(?:dump|entity|stored|note):.+)\s*[@ ]\s*(?P<rest>\S+)\Z", re.I)
+_NUMBER = re.compile(
+    r"(?P<sign>[+-]?)\s*(?:0x(?P<hex>[0-9a-f_]{1,20})|(?P<bare>[0-9a-f_]{1,20})h|(?P<dec>[0-9_]{1,20}))\Z", re.I
+)
+_SPACE = re.compile(
+    r"(?P<space>physical|virtual|file|buffer|(?:dump|entity|stored|note):.+)\s*[@ ]\s*(?P<rest>\S+)\Z", re.I
+)
 MOST_NAMES = 40
 
 
@@ -71,7 +75,9 @@ class Goto:
         space = self._spaces.get(key)
         if not space.start <= value < max(space.end, space.start + 1):
             raise NotInFileError(
-                f"{escape(text)} is outside {space.title}", expected=f"{space.start:#x} up to {space.end:#x}", got=f"{value:#x}"
+                f"{escape(text)} is outside {space.title}",
+                expected=f"{space.start:#x} up to {space.end:#x}",
+                got=f"{value:#x}",
             )
         return value
 

@@ -97,7 +97,13 @@ class HexView(anywidget.AnyWidget):
 
     def _extent(self, key: str) -> dict[str, Any]:
         space = self._spaces.get(key)
-        return {"key": key, "title": space.title, "kind": space.kind, "start": f"{space.start:x}", "end": f"{space.end:x}"}
+        return {
+            "key": key,
+            "title": space.title,
+            "kind": space.kind,
+            "start": f"{space.start:x}",
+            "end": f"{space.end:x}",
+        }
 
     def _op_lines(self, m: dict[str, Any]) -> Answer:
         count = max(1, min(int(m["count"]), MOST_LINES))
@@ -131,7 +137,9 @@ class HexView(anywidget.AnyWidget):
 
     async def _op_find(self, m: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
         needle = needle_of(str(m["text"]), str(m.get("kind", "text")))
-        async for said in search(self._spaces.get(m["space"]), needle, address_of(m["at"]), backward=bool(m.get("backward"))):
+        async for said in search(
+            self._spaces.get(m["space"]), needle, address_of(m["at"]), backward=bool(m.get("backward"))
+        ):
             yield said
 
     # -- what is seen without a kernel --------------------------------------------------------------------------------
@@ -206,7 +214,9 @@ def hexview(what: Any, *, space: str | None = None, at: int | str | None = None,
     NotInFileError: no such space, entity or name.
     UsageError: something without bytes.
     """
-    view = HexView(space_set(what, entity=entity, stored=stored), space=space, rows=max(4, min(rows, 200)), structure=structure)
+    view = HexView(
+        space_set(what, entity=entity, stored=stored), space=space, rows=max(4, min(rows, 200)), structure=structure
+    )
     if at is not None:
         try:
             view.goto(hex(at) if isinstance(at, int) else at)

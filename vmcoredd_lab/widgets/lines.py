@@ -104,7 +104,9 @@ def lines_before(space: Space, address: int, count: int, *, collapse: bool = Tru
 
 
 def _cut(line: Line, end: int) -> Line:
-    return line if line.end <= end else Line(line.kind, line.start, end, line.data, line.missing, line.reason, line.more)
+    return (
+        line if line.end <= end else Line(line.kind, line.start, end, line.data, line.missing, line.reason, line.more)
+    )
 
 
 def _gap(space: Space, at: int) -> Line | None:

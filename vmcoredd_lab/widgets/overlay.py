@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -68,7 +69,9 @@ class Overlay:
         container: Any = self._spaces.core.container
         bits, order = container.bits, container.byteorder
         found: list[Node] = []
-        header = Record("ELF header", 0, self._read(0, EHDR[bits].size(order, bits)), EHDR[bits], byteorder=order, bits=bits)
+        header = Record(
+            "ELF header", 0, self._read(0, EHDR[bits].size(order, bits)), EHDR[bits], byteorder=order, bits=bits
+        )
         found.append(header)
         table, size = container.program_headers, PHDR[bits].size(order, bits)
         first = int(container.header["e_phoff"])
@@ -77,7 +80,8 @@ class Overlay:
             kind = int(table[i]["p_type"])
             node = Record(f"[{i}] {P_TYPES.get(kind, hex(kind))}", first + i * size, table[i].tobytes(), PHDR[bits],
                           byteorder=order, bits=bits)  # fmt: skip
-            node.value = f"at {int(table[i]['p_offset']):#x}, {human_size(int(table[i]['p_filesz']))} of physical {int(table[i]['p_paddr']):#x}"
+            offset, size_, physical = (int(table[i][name]) for name in ("p_offset", "p_filesz", "p_paddr"))
+            node.value = f"at {offset:#x}, {human_size(size_)} of physical {physical:#x}"
             return node
 
         found.append(Array("program headers", first, first + size * len(table), f"{len(table):,}", "", count=len(table),
@@ -110,17 +114,29 @@ class Overlay:
             return ()
         dumps = {dump.offset: dump for dump in self._spaces.dumps}
         inside = [self._note(i, note, dumps) for i, note in enumerate(notes)]
-        return [Group("notes", min(n.start for n in inside), max(n.end for n in inside), f"{len(inside):,}", make=lambda: inside)]
+        return [
+            Group(
+                "notes",
+                min(n.start for n in inside),
+                max(n.end for n in inside),
+                f"{len(inside):,}",
+                make=lambda: inside,
+            )
+        ]
 
     def _note(self, i: int, note: Note, dumps: dict[int, DeviceDump]) -> Node:
         order = self._spaces.core.byteorder if self._spaces.core else "little"
         end = note.desc_offset + note.available
         name = type_name(note.owner, note.type) or f"type {note.type:#x}"
-        node = Group(f"[{i}] {note.owner} {name}", note.header_offset, max(end, note.desc_offset), human_size(note.desc_size))
+        node = Group(
+            f"[{i}] {note.owner} {name}", note.header_offset, max(end, note.desc_offset), human_size(note.desc_size)
+        )
 
         def parts() -> Sequence[Node]:
             size = NHDR.size()
-            header = Record("note header", note.header_offset, self._read(note.header_offset, size), NHDR, byteorder=order)
+            header = Record(
+                "note header", note.header_offset, self._read(note.header_offset, size), NHDR, byteorder=order
+            )
             raw = self._read(note.header_offset + size, min(note.desc_offset - note.header_offset - size, 1024))
             found: list[Node] = [header, Field("owner", note.header_offset + size, note.desc_offset, escape(raw.rstrip(b"\0")),
                                                "n_namesz bytes, filled up to 4")]  # fmt: skip
@@ -153,9 +169,13 @@ def _cudbg(dump: DeviceDump) -> Sequence[Node]:
 
     def slot(i: int) -> Node:
         at = first + i * size
-        return Record(f"[{i}] {names.get(i + 1, 'not attempted')}", at, dump.data.read(at, size), ENTITY_HDR, byteorder=order)
+        return Record(
+            f"[{i}] {names.get(i + 1, 'not attempted')}", at, dump.data.read(at, size), ENTITY_HDR, byteorder=order
+        )
 
-    found.append(Array("entity headers", first, first + slots * size, f"{slots}", "", count=slots, size=size, make=slot))
+    found.append(
+        Array("entity headers", first, first + slots * size, f"{slots}", "", count=slots, size=size, make=slot)
+    )
     entities: list[Node] = [
         Field(f"entity {e.name}", e.offset, e.offset + min(e.available, e.stored_size), human_size(e.stored_size),
               "as the driver stored it", f"entity:{dump.name}/{e.name}")
@@ -179,7 +199,9 @@ def _entity(nic: Any, name: str) -> Sequence[Node]:
         start, size = layout.offset(part.name, parts), array.dtype.itemsize
         order = part.byteorder or context.byteorder
 
-        def element(i: int, start: int = start, size: int = size, struct: Struct = part.struct, order: Any = order) -> Node:
+        def element(
+            i: int, start: int = start, size: int = size, struct: Struct = part.struct, order: Any = order
+        ) -> Node:
             at = start + i * size
             node = Record(f"[{i}]", at, data[at : at + size], struct, byteorder=order)
             return _with_row(node, table, at, size)
@@ -223,7 +245,7 @@ def _registers(nic: Any) -> Sequence[Node]:
         return _Registers(blocks[low] or "unnamed", start, end, f"{high - low:,} registers", registers=registers, names=names,
                           low=low, high=high)  # fmt: skip
 
-    return [block(low, high) for low, high in zip(bounds, bounds[1:], strict=False)]
+    return [block(low, high) for low, high in pairwise(bounds)]
 
 
 class _Registers(Group):
@@ -238,7 +260,9 @@ class _Registers(Group):
         registers = self._of
         address = int(registers.table.addresses[i])
         value = None if registers.missing[i] else int(registers.values[i])
-        node = Group(self._names[i] or f"{address:#x}", address, address + 4, "damaged" if value is None else number(value, 4))
+        node = Group(
+            self._names[i] or f"{address:#x}", address, address + 4, "damaged" if value is None else number(value, 4)
+        )
         node.make = lambda: _fields(registers, self._names[i], address, value)
         return node
 

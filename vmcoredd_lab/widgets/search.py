@@ -28,7 +28,9 @@ def needle_of(text: str, kind: str) -> bytes:
     if kind == "hex":
         digits = re.sub(r"\\x|0x|[\s,:_]", "", text, flags=re.I)
         if not re.fullmatch(r"(?:[0-9a-f]{2})+", digits, re.I):
-            raise UsageError("not bytes in hexadecimal", expected="pairs of digits, as 4c 49 4e 55", got=escape(text[:40]))
+            raise UsageError(
+                "not bytes in hexadecimal", expected="pairs of digits, as 4c 49 4e 55", got=escape(text[:40])
+            )
         needle = bytes.fromhex(digits)
     else:
         needle = text.encode()

@@ -52,7 +52,9 @@ class SpaceSet:
         if container is None:
             return []
         return [
-            (e.name, f"entity:{dump.name}/{e.name}", e.offset) for e in container.entities.values() if e.stored_size and e.available
+            (e.name, f"entity:{dump.name}/{e.name}", e.offset)
+            for e in container.entities.values()
+            if e.stored_size and e.available
         ]
 
     def get(self, key: str) -> Space:
@@ -84,7 +86,9 @@ class SpaceSet:
             return BufferSpace(key, f"note {name}, {escape(note.owner)}", "note", data, declared=note.desc_size)
         if kind == "dump":
             dump = self.dump(name)
-            return BufferSpace(key, f"device dump {dump.name}", "dump", dump.data, declared=dump.size if not dump.bare else None)
+            return BufferSpace(
+                key, f"device dump {dump.name}", "dump", dump.data, declared=dump.size if not dump.bare else None
+            )
         if kind in ("entity", "stored") and "/" in name:
             return self._entity(kind, *name.rsplit("/", 1))
         raise UsageError(f"no space named {escape(key)}", expected=", ".join(k for k, _ in self.keys()))
@@ -99,7 +103,9 @@ class SpaceSet:
         for dump in self.dumps:
             if dump.name == name:
                 return dump
-        raise NotInFileError(f"no device dump named {escape(name)}", got=", ".join(d.name for d in self.dumps) or "none")
+        raise NotInFileError(
+            f"no device dump named {escape(name)}", got=", ".join(d.name for d in self.dumps) or "none"
+        )
 
     def _entity(self, kind: str, dump_name: str, entity: str) -> Space:
         dump = self.dump(dump_name)
@@ -142,7 +148,8 @@ def space_set(what: Any, *, entity: str | None = None, stored: bool = False) -> 
             data = what if isinstance(what, Buffer) else memoryview(what).cast("B")
         except TypeError:
             raise UsageError(
-                f"a hex view cannot show {type(what).__name__}", expected="a vmcore, a device dump, an adapter, a path or bytes"
+                f"a hex view cannot show {type(what).__name__}",
+                expected="a vmcore, a device dump, an adapter, a path or bytes",
             ) from None
         return SpaceSet(None, [], None, data, first="buffer")
     if entity is not None:

@@ -134,7 +134,7 @@ class Record(Group):
 def members(struct: Struct, dtype: np.dtype[Any], raw: bytes, start: int, held: int) -> list[Node]:
     """Return a node for each member of a structure of which ``held`` bytes are there."""
     found: list[Node] = []
-    fields = dtype.fields or {}
+    fields: Any = dtype.fields or {}
     for member in struct.members:
         kind, offset = fields[member.name][:2]
         if offset >= held:
@@ -147,7 +147,9 @@ def members(struct: Struct, dtype: np.dtype[Any], raw: bytes, start: int, held: 
             def one(i: int, inner: Struct = inner, base: Any = base, size: int = size, offset: int = offset,
                     name: str = member.name, alone: bool = not shape) -> Node:  # fmt: skip
                 at = offset + i * size
-                node = Group(name if alone else f"[{i}]", start + at, start + at + size, f"struct {inner.name}", inner.doc)
+                node = Group(
+                    name if alone else f"[{i}]", start + at, start + at + size, f"struct {inner.name}", inner.doc
+                )
                 node.make = lambda: members(inner, base, raw[at : at + size], start + at, size)
                 return node
 

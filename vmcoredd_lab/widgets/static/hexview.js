@@ -1,3 +1,7 @@
+var __defProp = Object.defineProperty;
+var __defNormalProp = (obj, key, value) => key in obj ? __defProp(obj, key, { enumerable: true, configurable: true, writable: true, value }) : obj[key] = value;
+var __publicField = (obj, key, value) => __defNormalProp(obj, typeof key !== "symbol" ? key + "" : key, value);
+
 // src/address.js
 var parse = (text) => BigInt("0x" + (text || "0"));
 var wire = (address) => address.toString(16);
@@ -42,6 +46,7 @@ function el(tag, attributes = {}, ...children) {
 function inert(text, most = 4e3) {
   const short = text.length > most ? text.slice(0, most) + "…" : text;
   return short.replace(
+    // eslint-disable-next-line no-control-regex -- control characters are what it is about
     /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g,
     (c) => "\\u" + c.charCodeAt(0).toString(16).padStart(4, "0")
   );
@@ -390,6 +395,15 @@ var MOST_COPIED = 1n << 20n;
 var HexPane = class {
   /** @param {any} model @param {HTMLElement} host @param {Wire} [shared] */
   constructor(model, host, shared) {
+    /** @type {Tree} */
+    __publicField(
+      this,
+      "tree",
+      /** @type {any} */
+      null
+    );
+    /** @type {{node: any, address: any, cells: any[], texts: any[], note: any, line: Line | null}[]} */
+    __publicField(this, "lineNodes", []);
     this.model = model;
     this.wire = shared || new Wire(model);
     this.cache = new LineCache();
@@ -406,6 +420,8 @@ var HexPane = class {
     this.upward = null;
     this.frame = 0;
     this.found = { id: "", text: "" };
+    this.released = () => {
+    };
     this.closed = false;
     this.live = false;
     this.build(host);
@@ -477,7 +493,6 @@ var HexPane = class {
       follow: (node) => this.enter(node.link, null, 0n)
     });
     this.grid = el("div", { class: "vl-grid", tabindex: 0, role: "grid", "aria-label": "bytes", "data-lm-suppress-shortcuts": "true", "aria-readonly": "true" });
-    this.lineNodes = [];
     this.thumb = el("div", { class: "vl-thumb" });
     this.scroll = el("div", { class: "vl-scroll", role: "scrollbar", "aria-orientation": "vertical", "aria-label": "place in the space", "aria-valuemin": 0, "aria-valuemax": 100 }, this.thumb);
     this.inspector = el("div", { class: "vl-inspect", "aria-label": "data at the cursor" });
@@ -529,10 +544,7 @@ var HexPane = class {
       const node = el("div", { class: "vl-line", role: "row", "aria-rowindex": i + 1 }, address, hex, text, note);
       node.style.height = `${LINE}px`;
       this.grid.append(node);
-      return { node, address, cells, texts, note, line: (
-        /** @type {Line | null} */
-        null
-      ), start: 0n };
+      return { node, address, cells, texts, note, line: null };
     });
   }
   listen() {
@@ -780,7 +792,7 @@ var HexPane = class {
       const text = one.texts[c];
       const at = (start || 0n) + BigInt(c);
       const beyond = !line || line.kind !== ROW || at >= line.end;
-      const gone = !!bytes && line.missing >> c & 1;
+      const gone = !!bytes && !!line && (line.missing >> c & 1) === 1;
       const b = bytes ? bytes[c] : 0;
       const on = !beyond && at >= low && at <= high ? " vl-sel" : "";
       const here = !beyond && at === this.cursor ? " vl-cur" : "";
@@ -797,6 +809,14 @@ var HexPane = class {
         cell.removeAttribute("aria-label");
       }
     }
+  }
+  /**
+   * Go to bytes of any space and select them.
+   * @param {string} key @param {bigint} at @param {bigint} size
+   */
+  async show(key, at, size) {
+    if (key !== this.space) await this.enter(key, at, size);
+    else this.select(at, at + size, true);
   }
   // -- cursor and selection ---------------------------------------------------------------------------------------
   /** @param {bigint} from @param {bigint} to end @param {boolean} reveal */
@@ -919,8 +939,7 @@ var HexPane = class {
     try {
       const { message } = await this.wire.ask("goto", { text, space: this.space, at: wire(this.cursor) });
       const at = parse(message.at);
-      if (message.key !== this.space) await this.enter(message.key, at, BigInt(message.size));
-      else this.select(at, at + BigInt(message.size), true);
+      await this.show(message.key, at, BigInt(message.size));
       this.grid.focus();
     } catch (e) {
       this.say(String(
@@ -1023,8 +1042,7 @@ var HexPane = class {
     const mark = this.model.get("bookmarks")[Number(this.marks.value)];
     this.marks.value = "";
     if (!mark) return;
-    if (mark[0] !== this.space) await this.enter(mark[0], parse(mark[1]), 0n);
-    else this.select(parse(mark[1]), parse(mark[1]) + 1n, true);
+    await this.show(mark[0], parse(mark[1]), 1n);
   }
   /** @param {string} text @param {boolean} [bad] */
   say(text, bad = false) {

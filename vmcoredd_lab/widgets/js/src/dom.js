@@ -24,6 +24,7 @@ export function el(tag, attributes = {}, ...children) {
 export function inert(text, most = 4000) {
   const short = text.length > most ? text.slice(0, most) + "…" : text;
   return short.replace(
+    // eslint-disable-next-line no-control-regex -- control characters are what it is about
     /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g,
     (c) => "\\u" + c.charCodeAt(0).toString(16).padStart(4, "0"),
   );

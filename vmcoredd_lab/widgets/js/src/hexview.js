@@ -14,9 +14,14 @@ const MOST_COPIED = 1n << 20n;
 /** @typedef {import("./lines.js").Line} Line */
 
 export class HexPane {
+  /** @type {Tree} */
+  tree = /** @type {any} */ (null);
+  /** @type {{node: any, address: any, cells: any[], texts: any[], note: any, line: Line | null}[]} */
+  lineNodes = [];
   /** @param {any} model @param {HTMLElement} host @param {Wire} [shared] */
   constructor(model, host, shared) {
     this.model = model;
+    /** @type {Wire} */
     this.wire = shared || new Wire(model);
     this.cache = new LineCache();
     this.rows = model.get("rows") || 24;
@@ -34,6 +39,7 @@ export class HexPane {
     this.upward = null;
     this.frame = 0;
     this.found = { id: "", text: "" };
+    this.released = () => {};
     this.closed = false;
     this.live = false;
     this.build(host);
@@ -72,7 +78,6 @@ export class HexPane {
       follow: (node) => this.enter(node.link, null, 0n),
     });
     this.grid = el("div", { class: "vl-grid", tabindex: 0, role: "grid", "aria-label": "bytes", "data-lm-suppress-shortcuts": "true", "aria-readonly": "true" });
-    this.lineNodes = [];
     this.thumb = el("div", { class: "vl-thumb" });
     this.scroll = el("div", { class: "vl-scroll", role: "scrollbar", "aria-orientation": "vertical", "aria-label": "place in the space", "aria-valuemin": 0, "aria-valuemax": 100 }, this.thumb);
     this.inspector = el("div", { class: "vl-inspect", "aria-label": "data at the cursor" });
@@ -119,7 +124,7 @@ export class HexPane {
       const node = el("div", { class: "vl-line", role: "row", "aria-rowindex": i + 1 }, address, hex, text, note);
       node.style.height = `${LINE}px`;
       this.grid.append(node);
-      return { node, address, cells, texts, note, line: /** @type {Line | null} */ (null), start: 0n };
+      return { node, address, cells, texts, note, line: null };
     });
   }
 
@@ -364,7 +369,7 @@ export class HexPane {
       const text = one.texts[c];
       const at = (start || 0n) + BigInt(c);
       const beyond = !line || line.kind !== ROW || at >= line.end;
-      const gone = !!bytes && (line.missing >> c) & 1;
+      const gone = !!bytes && !!line && ((line.missing >> c) & 1) === 1;
       const b = bytes ? bytes[c] : 0;
       const on = !beyond && at >= low && at <= high ? " vl-sel" : "";
       const here = !beyond && at === this.cursor ? " vl-cur" : "";
@@ -381,6 +386,15 @@ export class HexPane {
         cell.removeAttribute("aria-label");
       }
     }
+  }
+
+  /**
+   * Go to bytes of any space and select them.
+   * @param {string} key @param {bigint} at @param {bigint} size
+   */
+  async show(key, at, size) {
+    if (key !== this.space) await this.enter(key, at, size);
+    else this.select(at, at + size, true);
   }
 
   // -- cursor and selection ---------------------------------------------------------------------------------------
@@ -503,8 +517,7 @@ export class HexPane {
     try {
       const { message } = await this.wire.ask("goto", { text, space: this.space, at: wire(this.cursor) });
       const at = parse(message.at);
-      if (message.key !== this.space) await this.enter(message.key, at, BigInt(message.size));
-      else this.select(at, at + BigInt(message.size), true);
+      await this.show(message.key, at, BigInt(message.size));
       this.grid.focus();
     } catch (e) {
       this.say(String(/** @type {Error} */ (e).message), true);
@@ -604,8 +617,7 @@ export class HexPane {
     const mark = this.model.get("bookmarks")[Number(this.marks.value)];
     this.marks.value = "";
     if (!mark) return;
-    if (mark[0] !== this.space) await this.enter(mark[0], parse(mark[1]), 0n);
-    else this.select(parse(mark[1]), parse(mark[1]) + 1n, true);
+    await this.show(mark[0], parse(mark[1]), 1n);
   }
 
   /** @param {string} text @param {boolean} [bad] */
