@@ -52,9 +52,13 @@ def device_dump(name: bytes | str, data: bytes, *, order: str = LITTLE, page: in
     return note(owner, NT_VMCOREDD, struct.pack("44s", name) + data, order=order, align=align)
 
 
-def prstatus(pid: int, *, order: str = LITTLE, bits: int = 64) -> bytes:
+# sizeof(struct elf_prstatus) of x86_64 and s390x, i386, ppc, arm
+PRSTATUS_SIZES = {(64, LITTLE): 336, (64, BIG): 336, (32, LITTLE): 144, (32, BIG): 268, "armv7l": 148}
+
+
+def prstatus(pid: int, *, order: str = LITTLE, bits: int = 64, machine: str = "") -> bytes:
     """The registers of one CPU; only the pid is not zero."""
-    desc = bytearray(336 if bits == 64 else 144)
+    desc = bytearray(PRSTATUS_SIZES.get(machine) or PRSTATUS_SIZES[bits, order])
     struct.pack_into(MARK[order] + "i", desc, 32 if bits == 64 else 24, pid)
     return note(b"CORE\0", 1, bytes(desc), order=order)
 
@@ -65,13 +69,13 @@ def vmcoreinfo(
     return note(b"VMCOREINFO\0", 0, text.encode(), order=order)
 
 
-def usual_notes(*, order: str = LITTLE, bits: int = 64) -> bytes:
+def usual_notes(*, order: str = LITTLE, bits: int = 64, machine: str = "") -> bytes:
     """What a kernel with two device dumps and two CPUs leaves, in its order."""
     return (
         device_dump("one_0000:02:00.4", b"first dump " * 9, order=order)
         + device_dump("two_0000:81:00.4", b"second dump " * 7, order=order)
-        + prstatus(1234, order=order, bits=bits)
-        + prstatus(0, order=order, bits=bits)
+        + prstatus(1234, order=order, bits=bits, machine=machine)
+        + prstatus(0, order=order, bits=bits, machine=machine)
         + vmcoreinfo(order=order)
     )
 
@@ -263,7 +267,7 @@ class Kdump:
 def usual_kdump(**declared: Any) -> bytes:
     """A kdump-compressed file with the usual notes."""
     order, bits = declared.get("order", LITTLE), declared.get("bits", 64)
-    return Kdump(usual_notes(order=order, bits=bits), **declared).build()
+    return Kdump(usual_notes(order=order, bits=bits, machine=declared.get("machine", "")), **declared).build()
 
 
 # -- a decoder --------------------------------------------------------------------------------------------------------

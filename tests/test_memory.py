@@ -245,10 +245,10 @@ def test_what_vmcoreinfo_lacks_is_named() -> None:
     assert error.reason == "unmapped"
     assert "page_offset_base" in str(error)
     assert "kernel text 0xffffffff80000000" in str(error)
-    assert "page tables are not read" in str(error).lower()
+    assert "page tables: SYMBOL(swapper_pg_dir)" in str(error)
     nothing = Pages(b"", "ppp").build()
     assert "VMCOREINFO" in str(missing(nothing, START, space="virtual"))
-    assert "ppc64" in str(missing(kdump("A=1\n", machine="ppc64", order=BIG).build(), START, space="virtual"))
+    assert "mips64" in str(missing(kdump("A=1\n", machine="mips64", order=BIG).build(), START, space="virtual"))
 
 
 def test_user_space_takes_the_page_tables() -> None:

@@ -14,11 +14,15 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from vmcoredd_lab.analysis.diff import diff, save_baseline
     from vmcoredd_lab.devices.dump import DeviceDump, open_device_dump
     from vmcoredd_lab.errors import NotInFileError, OpenError, OutputError, UsageError, VmcoreddLabError
+    from vmcoredd_lab.export import export_timeline
     from vmcoredd_lab.plots import plot_firmware_log
     from vmcoredd_lab.report import write_report
+    from vmcoredd_lab.timeline_plot import plot_timeline
     from vmcoredd_lab.vmcore import Vmcore, open_vmcore
+    from vmcoredd_lab.writer import VmcoreImage, write_vmcore
 
 # Public names and the modules they live in; a name is imported when it is first used, so that
 # `import vmcoredd_lab` costs nothing and pulls in neither pandas nor matplotlib.
@@ -29,11 +33,17 @@ _PUBLIC = {
     "OutputError": "vmcoredd_lab.errors",
     "UsageError": "vmcoredd_lab.errors",
     "Vmcore": "vmcoredd_lab.vmcore",
+    "VmcoreImage": "vmcoredd_lab.writer",
     "VmcoreddLabError": "vmcoredd_lab.errors",
+    "diff": "vmcoredd_lab.analysis.diff",
+    "export_timeline": "vmcoredd_lab.export",
     "open_device_dump": "vmcoredd_lab.devices.dump",
     "open_vmcore": "vmcoredd_lab.vmcore",
     "plot_firmware_log": "vmcoredd_lab.plots",
+    "plot_timeline": "vmcoredd_lab.timeline_plot",
+    "save_baseline": "vmcoredd_lab.analysis.diff",
     "write_report": "vmcoredd_lab.report",
+    "write_vmcore": "vmcoredd_lab.writer",
 }
 
 __all__ = [
@@ -43,12 +53,18 @@ __all__ = [
     "OutputError",
     "UsageError",
     "Vmcore",
+    "VmcoreImage",
     "VmcoreddLabError",
     "__version__",
+    "diff",
+    "export_timeline",
     "open_device_dump",
     "open_vmcore",
     "plot_firmware_log",
+    "plot_timeline",
+    "save_baseline",
     "write_report",
+    "write_vmcore",
 ]
 
 

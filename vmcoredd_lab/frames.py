@@ -28,6 +28,8 @@ def to_frame(table: Table, *, copy: bool = True) -> pd.DataFrame:
         values = table.columns[column.name]
         if column.kind in _NULLABLE:
             columns[column.name] = _integers(values, _NULLABLE[column.kind])
+        elif column.kind == "datetime":
+            columns[column.name] = _datetimes(values)
         elif isinstance(values, Codes):
             columns[column.name] = pd.Categorical.from_codes(
                 values.codes, categories=pd.Index(list(values.categories), dtype="object"), validate=False
@@ -39,6 +41,15 @@ def to_frame(table: Table, *, copy: bool = True) -> pd.DataFrame:
     frame = pd.DataFrame(columns, columns=table.schema.names, copy=copy)
     frame.attrs.update(table.attrs)
     return frame
+
+
+def _datetimes(values: Any) -> Any:
+    """Return nanoseconds of the epoch as datetimes of UTC."""
+    import pandas as pd
+
+    moments = np.ma.getdata(values).astype("datetime64[ns]")
+    moments[np.ma.getmaskarray(values)] = np.datetime64("NaT", "ns")
+    return pd.DatetimeIndex(moments).tz_localize("UTC")
 
 
 def _integers(values: Any, dtype: str) -> Any:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import cached_property
 
+import numpy as np
+
 from vmcoredd_lab.containers import Container
 from vmcoredd_lab.containers.memory import UNMAPPED, MissingMemoryError
 from vmcoredd_lab.errors import NotInFileError, UsageError
-from vmcoredd_lab.kernel.linear import LinearMap, linear_maps
+from vmcoredd_lab.kernel.address_space import AddressSpace, Machine, Untranslated
+from vmcoredd_lab.kernel.linear import LinearMap
 from vmcoredd_lab.notes.vmcoreinfo import Vmcoreinfo
 
 __all__ = ["Memory"]
@@ -25,8 +28,9 @@ class Memory:
     def read(self, address: int, size: int, space: str = "physical") -> bytes:
         """Return ``size`` bytes at a ``physical`` or ``virtual`` address.
 
-        Virtual addresses are those of the kernel: through the program headers of ELF vmcores, else through the shifts that
-        VMCOREINFO gives (:mod:`vmcoredd_lab.kernel.linear`). Page tables are not read.
+        Virtual addresses are those of the kernel: through the program headers of ELF vmcores, else through the linear maps
+        that VMCOREINFO gives (:mod:`vmcoredd_lab.kernel.linear`), else through the kernel's page tables
+        (:mod:`vmcoredd_lab.kernel.page_tables`).
 
         Raises
         ------
@@ -41,46 +45,96 @@ class Memory:
             return self._held.read(address, size)
         if space != "virtual":
             raise UsageError(f"no address space named {space!a}", expected="physical or virtual")
-        data = self._held.read_virtual(address, size)
-        return self._held.read(self.translate(address, size), size) if data is None else data
+        try:
+            data = self._held.read_virtual(address, size)
+        except MissingMemoryError:
+            try:  # what the program headers hold of a range may end inside it
+                return self._translated(address, size)
+            except MissingMemoryError:
+                pass
+            raise
+        return self._translated(address, size) if data is None else data
 
-    def translate(self, address: int, size: int = 1) -> int:
-        """Return the physical address of a virtual one, through what VMCOREINFO gives.
+    def _translated(self, address: int, size: int) -> bytes:
+        return b"".join(self._held.read(physical, length) for _, physical, length in self.runs(address, size))
+
+    def runs(self, address: int, size: int) -> Iterator[tuple[int, int, int]]:
+        """Yield (virtual address, physical address, size) of the pieces of a range that lie together in physical memory.
 
         Raises
         ------
-        MissingMemoryError: nothing in the file translates it, or not all ``size`` bytes from there; the message says what
-            is missing.
+        MissingMemoryError: nothing in the file translates an address of the range.
         """
-        maps, missing = self._maps
-        for one in maps:
-            if one.start <= address < one.end:
-                if address + size <= one.end:
-                    return one.translate(address)
-                address = one.end
-                break
-        known = ", ".join(map(str, maps))
-        why = f"missing is {' and '.join(missing)}" if missing else "it is outside the maps that are known"
-        if maps and address < min(one.start for one in maps) and not address >> 63:
-            why = "it is not the kernel's: user space takes the page tables"
-        raise MissingMemoryError(
-            f"virtual address {address:#x} cannot be translated: {why}", reason=UNMAPPED, address=address, space="virtual",
-            path=self._container.source.name, expected=f"an address in {known}" if known else None,
-            hint="page tables are not read; an ELF vmcore of the same crash has the kernel's addresses in its program headers",
+        start, physical, length = address, 0, 0
+        while length < size:
+            at, room = self._one(start + length)
+            step = min(room, size - length)
+            if length and at != physical + length:
+                yield start, physical, length
+                start, size, length = start + length, size - length, 0
+            if not length:
+                physical = at
+            length += step
+        if length:
+            yield start, physical, length
+
+    def _one(self, address: int) -> tuple[int, int]:
+        """Return the physical address of a virtual one, and how many bytes from there on lie alike."""
+        try:
+            return self._held.physical_of(address) or self.address_space.translate(address)
+        except Untranslated as error:
+            raise self._untranslated(error) from None
+
+    def translate(self, address: int, size: int = 1) -> int:
+        """Return the physical address of a virtual one.
+
+        Raises
+        ------
+        MissingMemoryError: nothing in the file translates it, or not all ``size`` bytes from there, or they do not lie
+            together; the message says what is missing.
+        """
+        runs = list(self.runs(address, max(size, 1)))
+        if len(runs) > 1:
+            raise MissingMemoryError(
+                f"virtual addresses {address:#x} and {runs[1][0]:#x} do not lie together in physical memory",
+                reason=UNMAPPED, address=runs[1][0], space="virtual", path=self._container.source.name,
+            )  # fmt: skip
+        return runs[0][1]
+
+    def _untranslated(self, error: Untranslated) -> MissingMemoryError:
+        known = ", ".join(map(str, self.address_space.maps))
+        return MissingMemoryError(
+            f"virtual address {error.address:#x} cannot be translated: {error.why}", reason=UNMAPPED, address=error.address,
+            space="virtual", path=self._container.source.name, expected=f"an address in {known}" if known else None,
+            hint="an ELF vmcore of the same crash has the kernel's addresses in its program headers",
         )  # fmt: skip
 
+    def linear_maps(self) -> list[LinearMap]:
+        """Return the parts of the kernel's virtual address space that VMCOREINFO gives as shifted physical memory."""
+        return list(self.address_space.maps)
+
     @cached_property
-    def _maps(self) -> tuple[list[LinearMap], list[str]]:
+    def address_space(self) -> AddressSpace:
+        """The kernel's address space, as far as VMCOREINFO and the page tables in the file give it."""
+
         def physical(address: int, size: int) -> bytes | None:
             try:
                 return self._held.read(address, size)
             except NotInFileError:
                 return None
 
-        info = self._vmcoreinfo()
-        if not info:
-            return [], ["VMCOREINFO, which says where the kernel is"]
-        return linear_maps(self._container.machine, info, self._container.phys_base(), physical)
+        container = self._container
+        lowest = self._lowest() if container.machine == "arm" else None
+        machine = Machine(container.machine, container.byteorder, container.phys_base(), lowest)
+        return AddressSpace(machine, self._vmcoreinfo(), physical)
+
+    def _lowest(self) -> int | None:
+        """Return the lowest physical address in the file."""
+        segments = self._container.segments()
+        held = segments.columns["filesz"] > 0
+        held &= np.array([name in ("PT_LOAD", "present") for name in segments.values("type")], bool)
+        found = segments.columns["paddr"][held]
+        return int(found.min()) if len(found) else None
 
     def chunks(self, size: int = 1 << 20, threads: int | None = None) -> Iterator[tuple[int, bytes]]:
         """Yield (physical address, bytes) of all memory in the file, by address, each byte once.

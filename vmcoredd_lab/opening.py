@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from vmcoredd_lab.containers import container_class, open_parts
 from vmcoredd_lab.containers.signatures import describe
-from vmcoredd_lab.devices.dump import DeviceDumps, bare_device_dumps, dump_start
+from vmcoredd_lab.devices.dump import DeviceDump, DeviceDumps, bare_device_dumps, dump_start
 from vmcoredd_lab.errors import OpenError
 from vmcoredd_lab.problems import Problems
 from vmcoredd_lab.source import ByteSource, open_unwrapped
 from vmcoredd_lab.source.layers import is_vmcore
 from vmcoredd_lab.vmcore import Vmcore, check_dump
 
-__all__ = ["OpenedFile", "open_file"]
+if TYPE_CHECKING:
+    from vmcoredd_lab.analysis.findings import Diagnosis
+    from vmcoredd_lab.analysis.signature import Signature
+
+__all__ = ["OpenedFile", "open_file", "opened_of"]
 
 
 class OpenedFile:
@@ -43,6 +48,27 @@ class OpenedFile:
                 hint="info, entities, registers, firmware-log, extract and report work on it as it is",
             )  # fmt: skip
         return self.core
+
+    @cached_property
+    def diagnosis(self) -> Diagnosis:
+        """The findings, and the rules that could not be evaluated."""
+        if self.core is not None:
+            return self.core.diagnosis
+        from vmcoredd_lab.analysis.findings import diagnose
+
+        return diagnose(list(self.device_dumps))
+
+    def signature(self) -> Signature:
+        """What the crash is grouped by."""
+        from vmcoredd_lab.analysis.signature import signature
+
+        return signature(self.core, self.diagnosis)
+
+    def bytes_of(self, space: str, offset: int, length: int) -> bytes:
+        """Return the bytes that a finding names, as :meth:`Vmcore.bytes_of`."""
+        from vmcoredd_lab.analysis.findings import read_bytes
+
+        return read_bytes(self.core or self, space, offset, length)
 
     def problems(self) -> Problems:
         """Return what is known to be wrong so far; a remote file that could not be read raises its error."""
@@ -85,6 +111,17 @@ def open_file(path: Any, *parts: Any, cache_index: bool = False) -> OpenedFile:
         "neither a vmcore nor a device dump", path=source.name,
         expected="an ELF core, makedumpfile's KDUMP header, or a cudbg header", got=looks, hint=hint,
     )  # fmt: skip
+
+
+def opened_of(what: Any) -> OpenedFile:
+    """Return a vmcore, a device dump or a path as an opened file."""
+    if isinstance(what, OpenedFile):
+        return what
+    if isinstance(what, Vmcore):
+        return OpenedFile(what.container.source, what, what.device_dumps)
+    if isinstance(what, DeviceDump):
+        return OpenedFile(what.source, None, DeviceDumps([what], what.source.name))
+    return open_file(what)
 
 
 def _wanted(source: ByteSource) -> bool:

@@ -8,7 +8,7 @@ from vmcoredd_lab.errors import VmcoreddLabError
 from vmcoredd_lab.opening import OpenedFile
 from vmcoredd_lab.text import escape
 
-__all__ = ["summarise"]
+__all__ = ["kernel_facts", "summarise"]
 
 
 def summarise(opened: OpenedFile) -> dict[str, Any]:
@@ -23,24 +23,25 @@ def summarise(opened: OpenedFile) -> dict[str, Any]:
         }
     else:
         facts |= {"format": core.format, "machine": core.machine, "byteorder": core.byteorder}
-        facts |= _kernel(core)
+        facts |= kernel_facts(core)
     facts["device_dumps"] = [_dump(dump, index) for index, dump in enumerate(opened.device_dumps)]
     facts["problems"] = opened.problems().table().records()
     return facts
 
 
-def _kernel(core: Any) -> dict[str, Any]:
+def kernel_facts(core: Any) -> dict[str, Any]:
+    """Return what the vmcore says of the kernel and the machine, JSON-ready; what is not known is None."""
     info, identity = core.vmcoreinfo, core.container.identity()
-    seconds = info.crash_seconds
     when = info.crash_time
     return {
         "kernel_release": info.release or identity.get("release"),
         "kernel_version": identity.get("version"),
         "host": identity.get("nodename"),
         "crash_time": when.isoformat().replace("+00:00", "Z") if when else None,
-        "crash_time_note": None if when else _no_time(seconds),
-        "panic": None,  # the kernel log is not read yet
+        "crash_time_note": info.crash_time_note,
+        **_kernel_log(core),
         "cpus": core.container.cpu_count() or None,
+        "panicked_cpu": _panicked(core),
         "page_size": info.page_size,
         "memory": _memory(core),
         "written_by": _written_by(core, identity),
@@ -50,10 +51,23 @@ def _kernel(core: Any) -> dict[str, Any]:
     }
 
 
-def _no_time(seconds: int | None) -> str:
-    if seconds is None:
-        return "not recorded (no CRASHTIME in VMCOREINFO)"
-    return f"the machine had no clock (CRASHTIME={seconds})"
+def _kernel_log(core: Any) -> dict[str, Any]:
+    """Return the panic, what the drivers of the device dumps (or any) said last, and why there is no log."""
+    from vmcoredd_lab.kernel.last_words import last_words
+
+    try:
+        log, panic = core.dmesg_table(), core.panic
+    except VmcoreddLabError as error:
+        return {"panic": None, "last_words": [], "kernel_log_missing": error.message}
+    devices = [dump.device for dump in core.device_dumps if dump.device]
+    words = last_words(log, devices, panic.seqs if panic else ())
+    return {"panic": panic.as_dict() if panic else None, "last_words": words, "kernel_log_missing": None}
+
+
+def _panicked(core: Any) -> int | None:
+    """Return the CPU that caused the dump, counted as the notes are; None where that cannot be known."""
+    cpus = core.cpus_table().values("panicked")
+    return cpus.index(True) if True in cpus else None
 
 
 def _memory(core: Any) -> dict[str, int]:

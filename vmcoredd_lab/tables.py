@@ -15,15 +15,16 @@ import numpy as np
 
 __all__ = ["Codes", "Column", "Schema", "Table"]
 
-_INTEGERS = {"u64": np.uint64, "u32": np.uint32, "i64": np.int64, "i32": np.int32}
+_INTEGERS = {"u64": np.uint64, "u32": np.uint32, "i64": np.int64, "i32": np.int32, "datetime": np.int64}
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column: name, kind (u64, u32, i64, i32, bool, text, category), what it holds, and how a person reads it.
+    """A column: name, kind (u64, u32, i64, i32, bool, text, category, datetime), what it holds, and how a person reads it.
 
-    ``form`` and ``rank`` are for tables on a screen only: ``hex``, ``size`` (bytes with separators) or empty; and which
-    columns go first where the screen is narrow: the highest rank, never 0.
+    A ``datetime`` is held as nanoseconds since 1970, UTC, and given as ISO 8601 text. ``form`` and ``rank`` are for tables on
+    a screen only: ``hex``, ``size`` (bytes with separators) or empty; and which columns go first where the screen is narrow:
+    the highest rank, never 0.
     """
 
     name: str
@@ -72,6 +73,10 @@ class Codes:
         return [names[code] for code in self.codes.tolist()]
 
 
+def _iso(nanoseconds: int | None) -> str | None:
+    return None if nanoseconds is None else f"{np.datetime64(nanoseconds, 'ns')}Z"
+
+
 @dataclass
 class Table:
     """Columns under a schema, all of one length.
@@ -111,7 +116,7 @@ class Table:
             return column.texts()
         if isinstance(column, np.ndarray):  # masked arrays give None
             listed: list[Any] = column.tolist()
-            return listed
+            return [_iso(v) for v in listed] if self.schema.column(name).kind == "datetime" else listed
         return list(column)
 
     def rows(self) -> Iterator[tuple[Any, ...]]:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from vmcoredd_lab.containers import Container, open_parts
 from vmcoredd_lab.devices.dump import DeviceDump, DeviceDumps
-from vmcoredd_lab.errors import OpenError, UsageError, VmcoreddLabError
+from vmcoredd_lab.errors import NotInFileError, OpenError, UsageError, VmcoreddLabError
+from vmcoredd_lab.kernel.crashing_cpu import crashing_cpu
 from vmcoredd_lab.memory import Memory
+from vmcoredd_lab.notes.content import note_fields
+from vmcoredd_lab.notes.cpus import check_cpus, cpus_table
 from vmcoredd_lab.notes.table import notes_table
-from vmcoredd_lab.notes.vmcoreinfo import Vmcoreinfo
+from vmcoredd_lab.notes.vmcoreinfo import LONGEST, Vmcoreinfo
 from vmcoredd_lab.problems import Problems
 from vmcoredd_lab.progress import progress
 from vmcoredd_lab.source import ByteSource, open_unwrapped
@@ -19,6 +24,11 @@ from vmcoredd_lab.tables import Table
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from vmcoredd_lab.analysis.findings import Diagnosis
+    from vmcoredd_lab.analysis.signature import Signature
+    from vmcoredd_lab.kernel.panic import PanicSummary
+    from vmcoredd_lab.writer.image import VmcoreImage
 
 __all__ = ["Memory", "Vmcore", "open_vmcore"]
 
@@ -38,6 +48,8 @@ class Vmcore:
 
     def __init__(self, container: Container) -> None:
         self._container = container
+        self._log_problems = Problems()
+        self._kernel_byteorder = container.byteorder
 
     @property
     def path(self) -> str:
@@ -75,8 +87,30 @@ class Vmcore:
 
     def notes_table(self) -> Table:
         """Return the notes (:data:`~vmcoredd_lab.notes.table.NOTES`)."""
-        c = self._container
-        return notes_table(c.source, c.notes, c.bits, c.byteorder)
+        return notes_table(self._container)
+
+    def note_fields_table(self, *notes: int) -> Table:
+        """Return the values in notes (:data:`~vmcoredd_lab.notes.content.NOTE_FIELDS`): of those numbered, or of all.
+
+        Raises
+        ------
+        NotInFileError: there is no note of that number.
+        """
+        there = len(self._container.notes)
+        for number in notes:
+            if not 0 <= number < there:
+                raise NotInFileError(
+                    f"no note {number}",
+                    path=self.path,
+                    expected=f"a number below {there}" if there else "notes in the file",
+                )
+        return note_fields(self._container, notes or None)
+
+    def cpus_table(self) -> Table:
+        """Return the CPUs (:func:`~vmcoredd_lab.notes.cpus.cpus_table`)."""
+        table = cpus_table(self._container)
+        panicked = crashing_cpu(self, table.values("pid"))
+        return table if panicked is None else cpus_table(self._container, panicked)
 
     def problems_table(self) -> Table:
         """Return the problems (:data:`~vmcoredd_lab.problems.PROBLEMS`)."""
@@ -93,7 +127,10 @@ class Vmcore:
         found = Problems(
             self._container.source.problems(),
             self._container.problems,
+            check_cpus(self._container),
+            self.vmcoreinfo.problems,
             *(dump.problems() for dump in self.device_dumps),
+            self._log_problems,
         )
         if self._container.source.failure is not None:
             raise self._container.source.failure
@@ -111,6 +148,7 @@ class Vmcore:
         """
         for dump in self.device_dumps:
             check_dump(dump)
+        _ = self._log  # read for what is wrong with it
         held, source = self._container.memory, self._container.source
         todo = held.work()
         wanted = (todo <= PAGES_CHECKED and not _is_remote(source)) if pages is None else pages
@@ -122,6 +160,63 @@ class Vmcore:
                 raise
             return False
         return wanted or not todo
+
+    def dmesg_table(self) -> Table:
+        """Return the kernel log (:data:`~vmcoredd_lab.kernel.printk.DMESG`), oldest record first.
+
+        ``spans`` has (first physical address, end) of each record's text.
+
+        Raises
+        ------
+        NotInFileError: the file has no VMCOREINFO, or nothing in it says where the log is.
+        """
+        if isinstance(self._log, NotInFileError):
+            raise self._log
+        return self._log
+
+    @cached_property
+    def _log(self) -> Table | NotInFileError:
+        from vmcoredd_lab.kernel.printk import kernel_log
+
+        c = self._container
+        try:
+            return kernel_log(
+                self.memory, self.vmcoreinfo, c.machine, c.bits, self._kernel_byteorder, self.path, self._log_problems
+            )
+        except NotInFileError as error:
+            return error
+
+    def timeline_table(self, anchors: Iterable[Any] = (), *, find_anchors: bool = True) -> Table:
+        """Return the events of all sources as a table (:data:`~vmcoredd_lab.analysis.timeline.TIMELINE`)."""
+        from vmcoredd_lab.analysis.timeline import timeline_table
+        from vmcoredd_lab.opening import opened_of
+
+        return timeline_table(opened_of(self), anchors, find_anchors=find_anchors)
+
+    @cached_property
+    def panic(self) -> PanicSummary | None:
+        """What the kernel log says of the panic; None where it says nothing, or there is no log."""
+        from vmcoredd_lab.kernel.panic import panic_summary
+
+        return None if isinstance(self._log, NotInFileError) else panic_summary(self._log)
+
+    def stacks_table(self, vmlinux: str | os.PathLike[str] | None = None) -> Table:
+        """Return the stacks of all CPUs (:data:`~vmcoredd_lab.kernel.stacks.STACKS`), by drgn.
+
+        ``vmlinux`` None: that of this kernel which the system has installed.
+
+        Raises
+        ------
+        NotInFileError: no vmlinux was given and none is installed; or the file has no registers.
+        OpenError: as :meth:`drgn`.
+        """
+        from vmcoredd_lab.kernel.drgn_bridge import standard_debuginfo
+        from vmcoredd_lab.kernel.stacks import stacks_table
+
+        program = self.drgn(vmlinux)
+        if vmlinux is None:
+            standard_debuginfo(self, program)
+        return stacks_table(self, program)
 
     # -- frames -------------------------------------------------------------------------------------------------------
 
@@ -135,22 +230,156 @@ class Vmcore:
         """Notes in file order: owner, type, type_name, desc_offset, desc_size, cpu, summary."""
         return _frame(self.notes_table())
 
+    def note_fields(self, *notes: int) -> pd.DataFrame:
+        """Values in notes, by their numbers or all: note, cpu, owner, type_name, field, offset, size, value, text."""
+        return _frame(self.note_fields_table(*notes))
+
+    @cached_property
+    def cpus(self) -> pd.DataFrame:
+        """CPUs: cpu, pid, signal, the registers of the machine (UInt64), panicked, siginfo, control registers."""
+        return _frame(self.cpus_table())
+
+    @cached_property
+    def dmesg(self) -> pd.DataFrame:
+        """The kernel log, oldest first: seq, time_ns, level, facility, caller, text, device, state, dictionary.
+
+        Raises
+        ------
+        NotInFileError: as :meth:`dmesg_table`.
+        """
+        return _frame(self.dmesg_table())
+
+    def timeline(self, anchors: Iterable[Any] = (), *, find_anchors: bool = True) -> pd.DataFrame:
+        """Return one row for each event of kernel log, firmware logs, mailbox logs, panic and collection.
+
+        A firmware's ticks have no documented unit and no fixed relation to the kernel's clock; neither have a mailbox log's
+        jiffies, which are the capture kernel's own. They get a time only through anchors: ticks whose kernel time is known.
+        One anchor gives a time to its own tick; through two or more a line is fitted. What has no time comes last, each lane
+        in its own order and ending with the collection of its device.
+
+        Parameters
+        ----------
+        anchors: ``(device, tick, time_ns)``: the device by name, PCI address or index, a tick of its firmware log and the kernel
+            time of the same moment in nanoseconds since boot; a fourth element ``"jiffies"`` ties its mailbox log
+        find_anchors: where none are given for a device, use messages that have a counterpart in the kernel log
+
+        Returns
+        -------
+        DataFrame: source, device, clock, tick (UInt64, raw), seq, level, facility, text, time (Int64, ns since boot, missing
+        where not known), uncertainty (Int64, ns), wall (datetime, UTC), where, space, offset, length. ``attrs["clocks"]`` says of
+        each clock how it is tied, ``attrs["missing"]`` which sources are not there and why.
+
+        Raises
+        ------
+        UsageError: an anchor is not of that form, names no device or contradicts another.
+        """
+        return _frame(self.timeline_table(anchors, find_anchors=find_anchors))
+
     @property
     def problems(self) -> pd.DataFrame:
         """What is wrong with the file, as far as it has been read; see :meth:`check`. Empty for a sound file."""
         return _frame(self.problems_table())
 
+    def stacks(self, vmlinux: str | os.PathLike[str] | None = None) -> pd.DataFrame:
+        """Stacks of all CPUs: cpu, pid, comm, panicked, frame, pc, symbol, offset, file, line; see :meth:`stacks_table`."""
+        return _frame(self.stacks_table(vmlinux))
+
+    # -- what it means ------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def diagnosis(self) -> Diagnosis:
+        """The findings as records with all of their evidence, and the rules that could not be evaluated."""
+        from vmcoredd_lab.analysis.findings import diagnose
+
+        return diagnose(list(self.device_dumps), self)
+
+    def findings(self) -> pd.DataFrame:
+        """What is wrong, worst first: rule, severity, confidence, title, evidence, device, space, offset, length, ...
+
+        The rules of each device's decoder, of the kernel log, and across both (docs/findings.md). ``space``, ``offset`` and
+        ``length`` say which bytes prove it; :meth:`bytes_of` gives them, ``diagnosis.findings`` has every place.
+        """
+        return self.diagnosis.frame
+
+    def skipped_rules(self) -> pd.DataFrame:
+        """The rules that could not be evaluated: rule, reason, device."""
+        return self.diagnosis.skipped_frame
+
+    def signature(self) -> Signature:
+        """What the crash is grouped by: ``.hash``, the same for crashes that are alike, and ``.parts``."""
+        from vmcoredd_lab.analysis.signature import signature
+
+        return signature(self, self.diagnosis)
+
+    def bytes_of(self, space: str, offset: int, length: int) -> bytes:
+        """Return the bytes that a finding or an event names: ``bytes_of(row.space, row.offset, row.length)``.
+
+        Raises
+        ------
+        NotInFileError: there is no such dump or entity, or it ends before; the page of memory is not in the file.
+        UsageError: no space is called that.
+        """
+        from vmcoredd_lab.analysis.findings import read_bytes
+
+        return read_bytes(self, space, offset, length)
+
+    @property
+    def source(self) -> ByteSource:
+        """The bytes of the file as opened."""
+        return self._container.source
+
     # -- parts --------------------------------------------------------------------------------------------------------
 
     @cached_property
     def vmcoreinfo(self) -> Vmcoreinfo:
-        """VMCOREINFO as a mapping of text to text; empty where the file has none."""
+        """VMCOREINFO as a mapping of text to text; empty where the file has none.
+
+        Of s390x it is also found in memory, where a dump of the whole machine has no note of it.
+        """
         source = self._container.source
         for note in self._container.notes:
             if note.owner == "VMCOREINFO":
-                return Vmcoreinfo(source.read(note.desc_offset, min(note.available, 1 << 20)))
+                return Vmcoreinfo(source.read(note.desc_offset, min(note.available, LONGEST)), note.desc_offset)
         window = self._container.vmcoreinfo_window()
-        return Vmcoreinfo(source.read(window[0], min(window[1], 1 << 20))) if window else Vmcoreinfo()
+        if window:
+            return Vmcoreinfo(source.read(window[0], min(window[1], LONGEST)), window[0])
+        return Vmcoreinfo(self._vmcoreinfo_in_memory()) if self.machine == "s390x" else Vmcoreinfo()
+
+    def _vmcoreinfo_in_memory(self) -> bytes:
+        from vmcoredd_lab.kernel.lowcore import vmcoreinfo_of_lowcore
+
+        def physical(address: int, size: int) -> bytes | None:
+            try:
+                return self._container.memory.read(address, size)
+            except NotInFileError:
+                return None
+
+        return vmcoreinfo_of_lowcore(physical)
+
+    def search_vmcoreinfo(self) -> bool:
+        """Look through all of memory for the kernel's own copy of VMCOREINFO, where the file has no note of it.
+
+        Returns whether it is there; then ``vmcoreinfo``, kernel addresses, ``dmesg`` and ``panic`` can be had. Reads the file
+        until it is found, at worst whole.
+        """
+        if self.vmcoreinfo:
+            return True
+        from vmcoredd_lab.kernel.search import vmcoreinfo_in_memory
+
+        with progress("searching memory for VMCOREINFO", self._container.memory_size()[1]) as advance:
+
+            def chunks() -> Iterator[tuple[int, bytes]]:
+                for address, data in self.memory.chunks(4 << 20):
+                    yield address, data
+                    advance(len(data))
+
+            found = vmcoreinfo_in_memory(chunks())
+        if found is not None:
+            text, self._kernel_byteorder = found
+            for name in ("memory", "_log", "panic", "dmesg"):
+                self.__dict__.pop(name, None)
+            self.__dict__["vmcoreinfo"] = Vmcoreinfo(text)
+        return found is not None
 
     @cached_property
     def device_dumps(self) -> DeviceDumps:
@@ -165,6 +394,36 @@ class Vmcore:
     def memory(self) -> Memory:
         """The crashed machine's memory."""
         return Memory(self._container, lambda: self.vmcoreinfo)
+
+    def drgn(self, vmlinux: str | os.PathLike[str] | None = None) -> Any:
+        """Return a ``drgn.Program`` on the same file, whatever it is wrapped in; with symbols where ``vmlinux`` is given.
+
+        Takes the extra ``kernel``. Memory works without symbols; ``program.load_default_debug_info()`` looks for them in
+        all places that drgn knows, the network among them.
+
+        Raises
+        ------
+        OpenError: drgn is not installed, or cannot open the file; ``vmlinux`` is not the crashed kernel's.
+        NotInFileError: the file is not one that drgn opens itself, and has no VMCOREINFO.
+        """
+        from vmcoredd_lab.kernel.drgn_bridge import drgn_program
+
+        return drgn_program(self, vmlinux)
+
+    def to_image(self, machine: str | None = None) -> VmcoreImage:
+        """Return the model of this vmcore, to change it or to write it in any format (:func:`vmcoredd_lab.write_vmcore`).
+
+        Notes, memory and what makedumpfile's header knows are as in the file, which the image goes on reading from. An ELF
+        vmcore of which nothing was changed is written as it is, byte for byte. ``machine``, as ``uname -m`` names it, is
+        needed for an ELF file of a kdump-compressed one that names no machine, as QEMU's do.
+
+        Raises
+        ------
+        UsageError: a machine that is not known.
+        """
+        from vmcoredd_lab.writer.from_container import image_of
+
+        return image_of(self, machine)
 
     def close(self) -> None:
         """Release the file; frames made before stay valid."""

@@ -24,6 +24,7 @@ from vmcoredd_lab.cli.main import (
 from vmcoredd_lab.cli.output import emit, emit_text, note
 from vmcoredd_lab.cli.progress import giving_way
 from vmcoredd_lab.cli.remote import remotes
+from vmcoredd_lab.cli.timeline import emit_events, event_options, events_of
 from vmcoredd_lab.errors import NotInFileError, OutputError, UsageError
 from vmcoredd_lab.opening import OpenedFile
 from vmcoredd_lab.progress import undisturbed
@@ -62,7 +63,6 @@ def _frame_command(name: str, table: Callable[[OpenedFile], Table], text: str) -
 
 _frame_command("segments", lambda o: o.vmcore().segments_table(),
                "Program headers; of a kdump file the physical ranges present, excluded or absent.")  # fmt: skip
-_frame_command("notes", lambda o: o.vmcore().notes_table(), "ELF notes in file order.")
 _frame_command("dumps", lambda o: o.device_dumps.table(), "Device dumps: name, driver, PCI address, place and size.")
 
 
@@ -169,7 +169,18 @@ def _filtered(rows: Table, block: str | None, nonzero: bool, path: str) -> Table
     return rows if keep.all() else rows.take(np.flatnonzero(keep))
 
 
-_adapter_command("firmware-log", "firmware_log_table", "The firmware's own log, oldest entry first.")
+@cli.command("firmware-log")
+@event_options
+@dump_option
+def firmware_log(file: str, form: str | None, output: str | None, limit: int | None, which: str | None) -> None:
+    """The firmware's own log, oldest entry first."""
+    opened = opened_file(file)
+    emit_events(
+        lambda: _of_dumps(opened, which, "firmware_log_table"),
+        lambda: events_of(opened, "firmware", {dump.name for _, dump in chosen_dumps(opened, which)}),
+        form, output, limit,
+    )  # fmt: skip
+    finish(opened)
 
 
 @cli.command()
@@ -303,7 +314,9 @@ def _bytes_at(opened: OpenedFile, which: str | None, name: str | None, start: in
     metavar="TEXT",
     help="The date to print instead of now, so that the same input gives the same bytes.",
 )
-def report(file: str, output: str, title: str | None, date: str | None) -> None:
+@click.option("--vmlinux", type=click.Path(), metavar="PATH",
+              help="The crashed kernel's vmlinux with debuginfo: the stack of every CPU is then in the report.")  # fmt: skip
+def report(file: str, output: str, title: str | None, date: str | None, vmlinux: str | None) -> None:
     """One document of all there is: HTML for people, JSON for programs."""
     from vmcoredd_lab.report import SUFFIXES, write_report
 
@@ -316,7 +329,7 @@ def report(file: str, output: str, title: str | None, date: str | None) -> None:
         )
     opened = opened_file(file)
     with working("writing the report"):
-        size = write_report(opened, output, title=title, date=date)
+        size = write_report(opened, output, title=title, date=date, vmlinux=vmlinux)
     note(f"{output}  {human_size(size)}")
     finish(opened)
 

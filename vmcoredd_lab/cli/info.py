@@ -7,6 +7,7 @@ from typing import Any
 
 from vmcoredd_lab.cli.output import emit_text
 from vmcoredd_lab.cli.remote import remotes
+from vmcoredd_lab.kernel.printed import readable, stamp
 from vmcoredd_lab.opening import OpenedFile
 from vmcoredd_lab.summary import summarise
 from vmcoredd_lab.text import human_size, plural
@@ -40,12 +41,41 @@ def lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
         rows.append(("host", facts["host"]))
     when = facts["crash_time"]
     rows.append(("crashed", when.replace("T", " ").replace("Z", " UTC") if when else facts["crash_time_note"]))
-    rows.append(("CPUs", f"{facts['cpus'] or 'not recorded'}"))
+    panicked = "" if facts["panicked_cpu"] is None else f", CPU {facts['panicked_cpu']} panicked"
+    rows.append(("CPUs", f"{facts['cpus']}{panicked}" if facts["cpus"] else "not recorded"))
     memory = facts["memory"]
     held = f"{human_size(memory['held'])} in the file" if memory["held"] < memory["covered"] else "all in the file"
     extent = f"{human_size(memory['covered'])} in {plural(facts['segments'], 'segment')}, {held}"
     rows.append(("memory", extent if memory["covered"] else "none in the file"))
     rows.append(("notes", f"{facts['notes']}" + ("" if facts["vmcoreinfo"] else ", VMCOREINFO not among them")))
+    return rows
+
+
+def panic_lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return (label, text) pairs of the panic, and below it what the drivers said last; empty where there is no log."""
+    rows: list[tuple[str, str]] = []
+    panic = facts.get("panic")
+    if panic:
+        rows.append(("panic", readable(panic["reason"])))
+        if panic["panic"] and panic["panic"] != panic["reason"]:
+            rows.append(("then", readable(panic["panic"])))
+        if panic["instruction_pointer"]:
+            rows.append(("at", readable(panic["instruction_pointer"])))
+        where = [f"CPU {panic['cpu']}"] if panic["cpu"] is not None else []
+        where += [f"pid {panic['pid']}"] if panic["pid"] is not None else []
+        where += [readable(panic["comm"])] if panic["comm"] else []
+        if where:
+            rows.append(("in", ", ".join(where)))
+        if panic["tainted"]:
+            rows.append(("tainted", "; ".join(f"{t['letter']}: {t['meaning']}" for t in panic["tainted"])))
+        if panic["hardware"]:
+            rows.append(("hardware", readable(panic["hardware"])))
+    elif facts.get("machine"):
+        missing = facts.get("kernel_log_missing")
+        rows.append(("panic", f"not known: {missing}" if missing else "none in the kernel log"))
+    for i, word in enumerate(facts.get("last_words", ())):
+        first = readable(word["text"]).split("\n")[0]
+        rows.append(("" if i else "last words", f"{stamp(word['time_ns'])} {first}"))
     return rows
 
 
@@ -88,7 +118,7 @@ def _problem_lines(facts: dict[str, Any]) -> list[str]:
 
 
 def _plain(facts: dict[str, Any]) -> Iterator[str]:
-    head = lines(facts)
+    head = [*panic_lines(facts), *lines(facts)]
     width = max(len(label) for label, _ in head)
     for label, text in head:
         yield f"{label:<{width}}  {text}"
@@ -115,6 +145,8 @@ def _rich(facts: dict[str, Any]) -> None:
     head = Table.grid(padding=(0, 2))
     head.add_column(style="bold")
     head.add_column(overflow="fold")
+    for label, text in panic_lines(facts):
+        head.add_row(label, Text(text, style="bold red" if label == "panic" and facts.get("panic") else ""))
     for label, text in lines(facts):
         head.add_row(label, Text(text))
     console.print(head)

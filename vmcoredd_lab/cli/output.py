@@ -18,7 +18,7 @@ from vmcoredd_lab.errors import OutputError
 from vmcoredd_lab.tables import Column, Table
 from vmcoredd_lab.text import escape
 
-__all__ = ["FORMATS", "emit", "emit_text", "note"]
+__all__ = ["FORMATS", "emit", "emit_pieces", "emit_text", "note"]
 
 FORMATS = ("table", "csv", "json", "parquet")
 LIMIT = 200  # rows of a table shown on a terminal unless told otherwise
@@ -55,6 +55,15 @@ def emit_text(text: str, output: str | None = None) -> None:
         _to_stdout([text])
     else:
         _write(output, [text.encode()])
+
+
+def emit_pieces(pieces: Iterable[bytes], output: str | None) -> None:
+    """Write bytes to standard output, or to a file that is replaced in one step."""
+    remotes().check()
+    if output is None:
+        _to_stdout(piece.decode() for piece in pieces)
+    else:
+        _write(output, pieces)
 
 
 def _to_stdout(pieces: Iterable[str]) -> None:

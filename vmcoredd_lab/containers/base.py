@@ -82,6 +82,10 @@ class Container(ABC):
         """Return the number of CPUs that left their registers."""
         return sum(note.is_prstatus for note in self.notes)
 
+    def current_cpu(self) -> int | None:
+        """Return the CPU that the container itself says caused the dump, counted from 0; None where it does not."""
+        return None
+
     def identity(self) -> dict[str, str]:
         """Return what the container itself says of the crashed machine (utsname in kdump files)."""
         return {}

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
 
 from vmcoredd_lab.containers.base import SEGMENTS, Container
-from vmcoredd_lab.containers.elf_structs import EHDR, P_TYPES, PHDR, SHDR, machine_name
-from vmcoredd_lab.errors import NotInFileError, OpenError
+from vmcoredd_lab.containers.elf_structs import (
+    EHDR,
+    ET_CORE,
+    P_TYPES,
+    PHDR,
+    PN_XNUM,
+    PT_LOAD,
+    PT_NOTE,
+    SHDR,
+    machine_name,
+)
+from vmcoredd_lab.errors import OpenError
 from vmcoredd_lab.model import Note
+from vmcoredd_lab.notes.names import owners
 from vmcoredd_lab.notes.walker import MOST_NOTES, number_cpus, walk_notes
 from vmcoredd_lab.problems import Problems
 from vmcoredd_lab.source import ByteSource
@@ -19,9 +30,7 @@ from vmcoredd_lab.text import plural
 
 __all__ = ["ElfContainer"]
 
-ET_CORE = 4
-PT_LOAD, PT_NOTE = 1, 4
-PN_XNUM = 0xFFFF
+_NOTE_SEGMENTS = 64  # compared with each other; there is one
 MOST_HEADERS = 1 << 20  # looked at where nothing believable says how many there are; the file may be 64 GiB, and remote
 _TYPES = {
     1: "ET_REL, an object file or module",
@@ -166,21 +175,52 @@ class ElfContainer(Container):
         return int(self.header["e_phoff"]) + index * size
 
     def _notes(self) -> list[Note]:
-        notes: list[Note] = []
+        """Return the notes of every PT_NOTE segment; where segments overlap, each note once."""
+        notes: dict[int, Note] = {}
+        read: list[tuple[int, int]] = []
+        walked = 0
         for index in np.flatnonzero(self.program_headers["p_type"] == PT_NOTE).tolist():
             header = self.program_headers[index]
-            notes += walk_notes(
+            start, size = int(header["p_offset"]), self._note_size(header)
+            found = walk_notes(
                 self.source,
-                int(header["p_offset"]),
-                self._note_size(header),
+                start,
+                size,
                 byteorder=self.byteorder,
                 align=8 if int(header["p_align"]) == 8 else 4,
                 problems=self.problems,
-                known=len(notes),
+                known=walked,
             )
-            if len(notes) == MOST_NOTES:
+            if len(read) < _NOTE_SEGMENTS and any(start < end and begin < start + size for begin, end in read):
+                self.problems.error(
+                    "notes", f"segment {index} holds notes that lie inside another note segment; each note is listed once",
+                    offset=self._header_offset(index), expected="note segments apart",
+                    got=f"p_offset {start:#x} and p_filesz {size:#x}",
+                )  # fmt: skip
+            for note in found:
+                notes.setdefault(note.header_offset, note)
+            read.append((start, start + size))
+            walked += len(found)
+            if walked == MOST_NOTES:
                 break
-        return number_cpus(notes)
+        return number_cpus(list(notes.values()) if read else self._notes_behind_empty_headers())
+
+    def _notes_behind_empty_headers(self) -> list[Note]:
+        """Return the notes where program headers are all zeros: makedumpfile -E, which writes them last, did not finish."""
+        headers = self.program_headers
+        if not len(headers) or any(headers[name].any() for name in ("p_type", "p_offset", "p_filesz", "p_memsz")):
+            return []
+        offset = self._header_offset(len(headers))
+        found = walk_notes(
+            self.source, offset, self.source.size - offset, byteorder=self.byteorder, problems=Problems()
+        )
+        notes = list(takewhile(lambda note: note.owner in owners(), found))  # pages follow, not fill
+        self.problems.error(
+            "program headers", f"all {len(headers):,} are empty: the program that wrote the file did not finish; "
+            + (f"{plural(len(notes), 'note')} found behind them, no memory can be told" if notes else "nothing can be told"),
+            offset=int(self.header["e_phoff"]), expected="PT_NOTE and PT_LOAD", got="zeros",
+        )  # fmt: skip
+        return notes
 
     def _note_size(self, header: np.void) -> int:
         """Return the size of a note segment; one that runs past the file's end stops where the next segment's data begin."""
@@ -217,44 +257,6 @@ class ElfContainer(Container):
         numbers, codes = np.unique(types, return_inverse=True)
         kind = np.int8 if len(numbers) < 128 else np.int32
         return Codes(codes.astype(kind), [P_TYPES.get(n, f"{n:#x}") for n in numbers.tolist()])
-
-    @cached_property
-    def _loads(self) -> dict[str, np.ndarray[Any, Any]]:
-        load = self.program_headers["p_type"] == PT_LOAD
-        return {n: self._native(f"p_{n}")[load] for n in ("offset", "vaddr", "paddr", "filesz", "memsz")}
-
-    def read_memory(self, address: int, size: int, space: str) -> bytes:
-        """Return memory at a physical or virtual address that the program headers map."""
-        start = self._loads["paddr" if space == "physical" else "vaddr"]
-        parts: list[bytes] = []
-        while size > 0:
-            delta = np.uint64(address) - start  # wraps below the start, and is then too large
-            inside = np.flatnonzero(delta < self._loads["memsz"])
-            if not len(inside):
-                raise NotInFileError(
-                    f"no segment holds {space} address {address:#x}", path=self.source.name,
-                    hint="the segments command lists what is there",
-                )  # fmt: skip
-            held = inside[delta[inside] < self._loads["filesz"][inside]]
-            if not len(held):
-                raise NotInFileError(
-                    f"{space} address {address:#x} was left out when the dump was written", path=self.source.name,
-                    hint="makedumpfile -d excludes such pages; a lower dump level would keep them",
-                )  # fmt: skip
-            which = int(held[0])
-            within = int(delta[which])
-            part = self.source.read(
-                int(self._loads["offset"][which]) + within,
-                min(size, int(self._loads["filesz"][which]) - within),
-            )
-            if not part:
-                raise NotInFileError(
-                    f"{space} address {address:#x} lies behind the end of the file, which is cut", path=self.source.name
-                )  # fmt: skip
-            parts.append(part)
-            address += len(part)
-            size -= len(part)
-        return b"".join(parts)
 
 
 def _exact_sum(sizes: np.ndarray[Any, Any]) -> int:

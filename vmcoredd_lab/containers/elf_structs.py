@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import re
+
 from vmcoredd_lab.notes.header import NHDR
 from vmcoredd_lab.structs import ByteOrder, Member, Struct
 
-__all__ = ["EHDR", "NHDR", "PHDR", "P_TYPES", "SHDR", "machine_name"]
+__all__ = [
+    "EHDR",
+    "ET_CORE",
+    "NHDR",
+    "PHDR",
+    "PN_XNUM",
+    "PT_LOAD",
+    "PT_NOTE",
+    "P_TYPES",
+    "SHDR",
+    "machine_name",
+    "machine_number",
+]
 
 _SOURCE = "include/uapi/linux/elf.h"
 
@@ -100,6 +114,10 @@ def _shdr(bits: int) -> Struct:
 
 SHDR = {bits: _shdr(bits) for bits in (32, 64)}
 
+ET_CORE = 4
+PT_LOAD, PT_NOTE = 1, 4
+PN_XNUM = 0xFFFF
+
 P_TYPES = {
     0: "PT_NULL", 1: "PT_LOAD", 2: "PT_DYNAMIC", 3: "PT_INTERP", 4: "PT_NOTE", 5: "PT_SHLIB", 6: "PT_PHDR", 7: "PT_TLS",
     0x6474E550: "PT_GNU_EH_FRAME", 0x6474E551: "PT_GNU_STACK", 0x6474E552: "PT_GNU_RELRO", 0x6474E553: "PT_GNU_PROPERTY",
@@ -123,3 +141,25 @@ def machine_name(e_machine: int, bits: int, byteorder: ByteOrder) -> str:
     if e_machine == 243:
         return f"riscv{bits}"
     return _MACHINES.get(e_machine, f"em_{e_machine}")
+
+
+def machine_number(name: str) -> tuple[int, int, ByteOrder] | None:
+    """Return e_machine, the width of its long in bits and its byte order of a machine as ``uname -m`` names it; else None.
+
+    Of machines that exist in both byte orders (arm, mips, riscv, sh) the usual one is given.
+    """
+    if name in _BY_NAME:
+        return _BY_NAME[name]
+    unknown = re.fullmatch(r"em_([0-9]{1,5})", name)
+    return (int(unknown[1]), 64, "little") if unknown and int(unknown[1]) < 1 << 16 else None
+
+
+_BIG = {"mips", "mips64", "ppc", "s390", "s390x", "sparc", "sparc64", "parisc", "m68k"}
+_LONG_64 = {"ia64", "x86_64", "aarch64", "loongarch64", "alpha", "sparc64"}
+_BY_NAME: dict[str, tuple[int, int, ByteOrder]] = {
+    name: (number, 64 if name in _LONG_64 else 32, "big" if name in _BIG else "little")
+    for number, name in _MACHINES.items()
+} | {
+    "ppc64": (21, 64, "big"), "ppc64le": (21, 64, "little"), "s390x": (22, 64, "big"), "mips64": (8, 64, "big"),
+    "riscv32": (243, 32, "little"), "riscv64": (243, 64, "little"),
+}  # fmt: skip

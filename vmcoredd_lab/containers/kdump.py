@@ -13,6 +13,7 @@ import numpy as np
 from vmcoredd_lab.containers.base import SEGMENTS, Container
 from vmcoredd_lab.containers.kdump_bitmaps import EXCLUDED, PRESENT, Bitmap, DumpedFrames, Ranges, count_runs, kind_runs
 from vmcoredd_lab.containers.kdump_descriptors import Descriptors
+from vmcoredd_lab.containers.kdump_machines import is_64_bit, machine_of, usual_name
 from vmcoredd_lab.containers.kdump_pages import INCOMPLETE, KdumpMemory
 from vmcoredd_lab.containers.kdump_reasons import Reasons
 from vmcoredd_lab.containers.kdump_structs import DISK_DUMP_HEADER, KDUMP_SUB_HEADER, STATUS
@@ -28,19 +29,6 @@ __all__ = ["KdumpContainer", "ranges_table"]
 
 Array = np.ndarray[Any, Any]
 
-_64_BIT = (
-    "x86_64",
-    "aarch64",
-    "s390x",
-    "ppc64",
-    "ppc64le",
-    "riscv64",
-    "loongarch64",
-    "ia64",
-    "alpha",
-    "sparc64",
-    "mips64",
-)
 _KINDS = ("present", "excluded", "absent")
 
 
@@ -57,13 +45,11 @@ class KdumpContainer(Container):
         self.byteorder = self._byteorder(head)
         self.header = self._header(head)
         self.block_size = int(self.header["block_size"])
-        machine = self._utsname("machine")
-        self.machine = {"i486": "i386", "i586": "i386", "i686": "i386"}.get(machine, machine)
-        if self.machine.startswith("armv"):
-            self.machine = "arm"
+        self.machine = usual_name(self._utsname("machine"))
         self.sub_header = self._sub_header()
         self._check()
         self.notes = self._notes()
+        self.machine = self.machine or machine_of(self.notes, self.bits, self.byteorder)
 
     # -- headers ------------------------------------------------------------------------------------------------------
 
@@ -88,7 +74,7 @@ class KdumpContainer(Container):
             header = DISK_DUMP_HEADER.read(head, byteorder=self.byteorder, bits=bits)
             block = int(header["block_size"])
             if 512 <= block <= 1 << 20 and block & (block - 1) == 0 and header["sub_hdr_size"]:
-                names_it = (bytes(header["machine"]).decode("latin-1") in _64_BIT) == (bits == 64)
+                names_it = is_64_bit(bytes(header["machine"])) == (bits == 64)
                 candidates.append((names_it, bits, header))
         if not candidates:
             cut = len(head) < DISK_DUMP_HEADER.size(self.byteorder, 64)
@@ -107,22 +93,35 @@ class KdumpContainer(Container):
 
     def _sub_header(self) -> dict[str, int]:
         """Return the members that this header version has; the others are 0."""
-        max_align = 4 if self.bits == 32 and self.machine == "i386" else 8
-        dtype = KDUMP_SUB_HEADER.dtype(self.byteorder, self.bits, max_align)
-        raw = self.source.read(self.block_size, dtype.itemsize)
-        if len(raw) < dtype.itemsize:
+        layouts = [KDUMP_SUB_HEADER.dtype(self.byteorder, self.bits, align) for align in self._alignments()]
+        raw = self.source.read(self.block_size, layouts[0].itemsize)
+        if len(raw) < layouts[0].itemsize:
             self.problems.error(
                 "sub-header", "the file is cut inside the sub-header, which says where the notes are",
-                offset=self.source.size, expected=f"{dtype.itemsize} bytes at {self.block_size:#x}", got=f"{len(raw)} bytes",
+                offset=self.source.size, expected=f"{layouts[0].itemsize} bytes at {self.block_size:#x}",
+                got=f"{len(raw)} bytes",
             )  # fmt: skip
-            raw = raw.ljust(dtype.itemsize, b"\0")
-        record = np.frombuffer(raw, dtype, 1)[0]
+            raw = raw.ljust(layouts[0].itemsize, b"\0")
+        records = [np.frombuffer(raw, dtype, 1)[0] for dtype in layouts]
+        agree = [one for one in records if int(one["offset_note"]) == self.block_size + one.dtype.itemsize]
+        record = (agree or records)[0]
         version = int(self.header["header_version"])
-        since = {"split": 2, "start_pfn": 2, "end_pfn": 2, "offset_vmcoreinfo": 3, "size_vmcoreinfo": 3, "offset_note": 4,
-                 "size_note": 4, "offset_eraseinfo": 5, "size_eraseinfo": 5, "start_pfn_64": 6, "end_pfn_64": 6,
-                 "max_mapnr_64": 6}  # fmt: skip
-        names = dtype.names or ()
-        return {n: int(record[n]) if version >= since.get(n, 1) else 0 for n in names}
+        if self._is_diskdump and not (agree and version >= 4):
+            version = 0  # registers of one CPU in the layout of the machine
+        since = {"phys_base": 1, "dump_level": 1, "split": 2, "start_pfn": 2, "end_pfn": 2, "offset_vmcoreinfo": 3,
+                 "size_vmcoreinfo": 3, "offset_note": 4, "size_note": 4, "offset_eraseinfo": 5, "size_eraseinfo": 5,
+                 "start_pfn_64": 6, "end_pfn_64": 6, "max_mapnr_64": 6}  # fmt: skip
+        return {n: int(record[n]) if version >= since[n] else 0 for n in layouts[0].names or ()}
+
+    def _alignments(self) -> tuple[int, ...]:
+        """Return how members may be aligned: as the machine's compiler does it, or at 4 as QEMU packs them for any."""
+        if self.bits == 64:
+            return (8,)
+        return (4,) if self.machine == "i386" else (8, 4)
+
+    @property
+    def _is_diskdump(self) -> bool:
+        return bytes(self.header["signature"]) == self.SIGNATURES[1]
 
     def _check(self) -> None:
         status = int(self.header["status"])
@@ -153,6 +152,12 @@ class KdumpContainer(Container):
         estimate = None if self.sub_header["split"] else self.descriptors.estimate()
         count = self.page_count if estimate is None else estimate
         needed, end = self.descriptors.at(count), self.descriptors.data_end(count)
+        unwritten = self.descriptors.unwritten(count)
+        if unwritten:
+            self.problems.error(
+                "page descriptors", f"makedumpfile ended before it wrote {unwritten:,} of {count:,} pages: their descriptors are empty",
+                offset=self.descriptors.at(count - unwritten), expected="offset and size of a page", got="zeros",
+            )  # fmt: skip
         if needed > self.source.size:
             self.problems.error(
                 "page descriptors", "the file ends inside its page descriptors: pages are missing",
@@ -169,8 +174,9 @@ class KdumpContainer(Container):
         offset, size = self.sub_header["offset_note"], self.sub_header["size_note"]
         if not size:
             if int(self.header["header_version"]) < 4:
+                what = "the older diskdump format" if self._is_diskdump else "this header version"
                 self.problems.warning(
-                    "sub-header", "this header version records no notes: registers and device dumps are not in the file",
+                    "sub-header", f"{what} records no notes: registers and device dumps are not in the file",
                     offset=8, expected="header_version 4 or newer", got=str(int(self.header["header_version"])),
                 )  # fmt: skip
             return []
@@ -203,7 +209,14 @@ class KdumpContainer(Container):
 
     @property
     def _bitmap_bytes(self) -> int:
-        return int(self.header["bitmap_blocks"]) // 2 * self.block_size
+        blocks = int(self.header["bitmap_blocks"])
+        return (blocks if self._one_bitmap else blocks // 2) * self.block_size
+
+    @property
+    def _one_bitmap(self) -> bool:
+        """True in diskdump's files of all memory, which have no second bitmap."""
+        needed = -(-(-(-int(self.header["max_mapnr"]) // 8)) // self.block_size)
+        return self._is_diskdump and int(self.header["bitmap_blocks"]) < 2 * needed
 
     @property
     def _bitmaps_offset(self) -> int:
@@ -215,7 +228,8 @@ class KdumpContainer(Container):
 
     @cached_property
     def _dumped(self) -> Bitmap:
-        return Bitmap(self.source, self._bitmaps_offset + self._bitmap_bytes, self._bitmap_bytes)
+        first = 0 if self._one_bitmap else self._bitmap_bytes
+        return Bitmap(self.source, self._bitmaps_offset + first, self._bitmap_bytes)
 
     @cached_property
     def descriptors(self) -> Descriptors:
@@ -312,6 +326,10 @@ class KdumpContainer(Container):
         """Return the CPUs that left their registers, else what the header says."""
         return super().cpu_count() or int(self.header["nr_cpus"])
 
+    def current_cpu(self) -> int | None:
+        """Return the header's current_cpu; 0 is what makedumpfile writes when it does not know, too."""
+        return int(self.header["current_cpu"]) or None
+
     def identity(self) -> dict[str, str]:
         """Return utsname of the crashed kernel, and how makedumpfile wrote the file."""
         names = ("nodename", "release", "version", "machine", "domainname")
@@ -319,7 +337,7 @@ class KdumpContainer(Container):
         status = int(self.header["status"])
         known["compression"] = ", ".join(n for bit, n in STATUS.items() if status & bit) or "none"
         known["dump_level"] = str(self.sub_header["dump_level"])
-        return {k: v for k, v in known.items() if v and v != "(none)"}
+        return {k: v for k, v in known.items() if v not in ("", "(none)", "Unknown")}
 
 
 def ranges_table(ranges: Ranges, block_size: int, offset: Array) -> Table:

@@ -1,4 +1,5 @@
-"""How one page of a kdump-compressed file is inflated: zlib from the standard library, the others from the codecs extra.
+"""How one page of a kdump-compressed file is inflated and deflated: zlib from the standard library, the others from the
+codecs extra.
 
 A function for each compression takes the stored bytes and returns a page, or raises :class:`PageDamage`. What a page
 inflates to is bounded before it is inflated: sizes in a damaged file are not believed.
@@ -9,13 +10,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from vmcoredd_lab.errors import OpenError
+from vmcoredd_lab.errors import OpenError, OutputError
 
-__all__ = ["LZO", "SNAPPY", "STORED", "ZLIB", "ZSTD", "Codecs", "Inflate", "PageDamage"]
+__all__ = [
+    "COMPRESSIONS",
+    "LZO",
+    "SNAPPY",
+    "STORED",
+    "ZLIB",
+    "ZSTD",
+    "Codecs",
+    "Deflate",
+    "Inflate",
+    "PageDamage",
+    "deflater",
+]
 
 STORED, ZLIB, LZO, SNAPPY, ZSTD = 0, 0x1, 0x2, 0x4, 0x20  # DUMP_DH_COMPRESSED_*, diskdump_mod.h of makedumpfile
 
+COMPRESSIONS: dict[str | None, int] = {None: STORED, "zlib": ZLIB, "lzo": LZO, "snappy": SNAPPY, "zstd": ZSTD}
+
 Inflate = Callable[[Any], "bytes | bytearray"]
+Deflate = Callable[[Any], "bytes | bytearray | memoryview"]
 
 _PACKAGES = {LZO: ("lzo", "lzallright"), SNAPPY: ("snappy", "cramjam"), ZSTD: ("zstd", "zstandard")}
 
@@ -146,4 +162,54 @@ def _zstd(block_size: int) -> Inflate:
 
 _MAKERS: dict[int, Callable[[int], Inflate]] = {
     STORED: _stored, ZLIB: _zlib, LZO: _lzo, SNAPPY: _snappy, ZSTD: _zstd,
+}  # fmt: skip
+
+
+# -- the other way ----------------------------------------------------------------------------------------------------
+
+
+def deflater(flags: int) -> Deflate:
+    """Return a function that packs a page, at the level that makedumpfile uses; not to be shared between threads.
+
+    Raises
+    ------
+    OutputError: the package that does it is not installed.
+    """
+    try:
+        return _DEFLATERS[flags]()
+    except ImportError:
+        name, package = _PACKAGES[flags]
+        raise OutputError(
+            f"pages cannot be packed with {name}: the package that does it is not installed", expected=f"the package {package}",
+            got="no such package", hint=f"install it: pip install {package} (or 'vmcoredd-lab[codecs]'); zlib needs nothing",
+        ) from None  # fmt: skip
+
+
+def _zlib_deflater() -> Deflate:
+    from zlib import Z_BEST_SPEED, compress
+
+    return lambda page: compress(page, Z_BEST_SPEED)
+
+
+def _lzo_deflater() -> Deflate:
+    from lzallright import LZOCompressor
+
+    compress = LZOCompressor().compress
+    return lambda page: compress(bytes(page))
+
+
+def _snappy_deflater() -> Deflate:
+    from cramjam import snappy
+
+    return lambda page: memoryview(snappy.compress_raw(page))
+
+
+def _zstd_deflater() -> Deflate:
+    from zstandard import ZstdCompressor
+
+    return ZstdCompressor(level=1).compress
+
+
+_DEFLATERS: dict[int, Callable[[], Deflate]] = {
+    ZLIB: _zlib_deflater, LZO: _lzo_deflater, SNAPPY: _snappy_deflater, ZSTD: _zstd_deflater,
 }  # fmt: skip

@@ -107,6 +107,21 @@ class Descriptors:
             return False
         return not (complete and pages and not self._is_one(pages - 1))
 
+    def unwritten(self, count: int) -> int:
+        """Return how many of ``count`` descriptors at the end of the table were never written, as far as the file reaches.
+
+        makedumpfile writes descriptors in order, over zeros; where it was killed or had no room left the rest stays zero.
+        """
+        count = min(count, max(0, self._source.size - self.offset) // SIZE)
+        low, high = 0, count
+        while low < high:  # the first one behind which all looked at are empty
+            middle = (low + high) // 2
+            if self.one(middle) == (0, 0, 0):
+                high = middle
+            else:
+                low = middle + 1
+        return count - low if count and self.one(count - 1) == (0, 0, 0) else 0
+
     def data_end(self, count: int) -> int:
         """Return where the data of the last of ``count`` pages end, as far as the descriptors in the file tell."""
         last = (0, 0)

@@ -80,8 +80,8 @@ class Reasons:
 
     def misplaced(self, frame: int, rank: int, offset: int, size: int) -> MissingMemoryError:
         """Return the error for a page whose descriptor does not lead to its bytes."""
-        if not offset and not size and self._incomplete:
-            return self.cut(frame, rank, "makedumpfile ran out of room before it wrote it", None)
+        if not offset and not size and (self._incomplete or self._never_written(rank)):
+            return self.cut(frame, rank, "makedumpfile ended before it wrote it", None)
         farthest = self._descriptors.at(self._frames) + (self._frames + 1) * self._block_size
         if not 0 < size <= self._block_size:
             return self.damage(frame, rank, f"1 to {self._block_size:,} stored bytes", f"{size:,}")
@@ -90,6 +90,11 @@ class Reasons:
                 frame, rank, f"data between {self._descriptors.at(rank + 1):#x} and {farthest:#x}", f"{offset:#x}"
             )
         return self.cut(frame, rank, "the file ends before its data do", offset + size)
+
+    def _never_written(self, rank: int) -> bool:
+        """Return True where this descriptor and all behind it were left empty."""
+        total = self._dumped.total
+        return rank >= total - self._descriptors.unwritten(total)
 
     def cut(self, frame: int, rank: int, why: str, end: int | None) -> MissingMemoryError:
         """Return the error for a page that was never written, or lies behind the end of the file; ``end``: where it would end."""

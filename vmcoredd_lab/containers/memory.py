@@ -67,6 +67,10 @@ class ContainerMemory(ABC):
         """Return ``size`` bytes at a virtual address, or None where the container itself maps no virtual addresses there."""
         return None
 
+    def physical_of(self, address: int) -> tuple[int, int] | None:
+        """Return the physical address of a virtual one, and how many bytes from there on lie alike, where headers say so."""
+        return None
+
     @abstractmethod
     def chunks(self, size: int, threads: int | None) -> Iterator[tuple[int, bytes]]:
         """Yield (physical address, bytes) of all memory that is in the file, by address, each byte once.

@@ -30,7 +30,7 @@ class SegmentMemory(ContainerMemory):
         names = kind.texts() if isinstance(kind, Codes) else list(kind)
         load = np.fromiter((name == "PT_LOAD" for name in names), bool, len(names))
         self._all = {n: segments.columns[n][load] for n in ("offset", "vaddr", "paddr", "filesz", "memsz")}
-        nowhere = _NOWHERE if bits == 64 else _NOWHERE_32
+        nowhere = self._nowhere = _NOWHERE if bits == 64 else _NOWHERE_32
         paddr, vaddr = self._all["paddr"], self._all["vaddr"]
         self._physical = self._by("paddr", paddr != nowhere)
         mapped = vaddr != nowhere
@@ -42,7 +42,7 @@ class SegmentMemory(ContainerMemory):
     def _by(self, name: str, which: np.ndarray[Any, Any]) -> Arrays:
         """Return the segments chosen, with the address to look at as ``start``."""
         chosen = {key: column[which] for key, column in self._all.items()}
-        return {"start": chosen[name], **{key: chosen[key] for key in ("offset", "filesz", "memsz")}}
+        return {"start": chosen[name], **{key: chosen[key] for key in ("offset", "paddr", "filesz", "memsz")}}
 
     def read(self, address: int, size: int) -> bytes:
         """Return ``size`` bytes at a physical address."""
@@ -58,6 +58,16 @@ class SegmentMemory(ContainerMemory):
         if not (np.uint64(address) - self._virtual["start"] < self._virtual["memsz"]).any():
             return None
         return self._read(address, size, "virtual", self._virtual)
+
+    def physical_of(self, address: int) -> tuple[int, int] | None:
+        """Return the physical address of a virtual one and the bytes that follow it in its segment's file part."""
+        table = self._virtual
+        delta = np.uint64(address) - table["start"]
+        held = np.flatnonzero((delta < table["filesz"]) & (table["paddr"] != self._nowhere))
+        if not len(held):
+            return None
+        within = int(delta[held[0]])
+        return int(table["paddr"][held[0]]) + within, int(table["filesz"][held[0]]) - within
 
     def _read(self, address: int, size: int, space: str, table: Arrays) -> bytes:
         parts: list[bytes] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import pairwise
@@ -19,6 +20,9 @@ from vmcoredd_lab.text import escape, plural
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from vmcoredd_lab.analysis.findings import Diagnosis
+    from vmcoredd_lab.analysis.signature import Signature
 
 __all__ = ["DEVICE_DUMPS", "DeviceDump", "DeviceDumps", "dump_start", "open_device_dump"]
 
@@ -46,6 +50,7 @@ class DeviceDump:
     driver, device: ``cxgb4`` and ``0000:02:00.4``, or None where the name is not of that form
     offset, size: where the driver's bytes are in the file, and how many (page padding included)
     data: the bytes, a lazy :class:`~vmcoredd_lab.source.Buffer`
+    space: how findings name it where they say which bytes; its name, with its index where several bear the name
     leading: of a bare file what stands before the dump (a header that was written to flash with it), else empty
     """
 
@@ -57,6 +62,7 @@ class DeviceDump:
         self.bare = bare
         self.leading = b""
         self.driver, self.device = (None, None) if bare else split_name(name)
+        self.space = name
         self.data = Buffer(source, offset, size)
 
     @classmethod
@@ -135,6 +141,38 @@ class DeviceDump:
                 )
         return found
 
+    @property
+    def device_dumps(self) -> list[DeviceDump]:
+        """The dump itself: what a file has that holds nothing else."""
+        return [self]
+
+    @cached_property
+    def diagnosis(self) -> Diagnosis:
+        """The dump's findings as records with all of their evidence, and the rules that could not be evaluated."""
+        from vmcoredd_lab.analysis.findings import diagnose
+
+        return diagnose([self])
+
+    def findings(self) -> pd.DataFrame:
+        """What is wrong with the device, worst first; columns as :meth:`Vmcore.findings <vmcoredd_lab.Vmcore.findings>`."""
+        return self.diagnosis.frame
+
+    def skipped_rules(self) -> pd.DataFrame:
+        """The rules that could not be evaluated: rule, reason, device."""
+        return self.diagnosis.skipped_frame
+
+    def signature(self) -> Signature:
+        """What the device's state is grouped by: ``.hash`` and ``.parts``."""
+        from vmcoredd_lab.analysis.signature import signature
+
+        return signature(None, self.diagnosis)
+
+    def bytes_of(self, space: str, offset: int, length: int) -> bytes:
+        """Return the bytes that a finding names, as :meth:`Vmcore.bytes_of <vmcoredd_lab.Vmcore.bytes_of>`."""
+        from vmcoredd_lab.analysis.findings import read_bytes
+
+        return read_bytes(self, space, offset, length)
+
     def row(self) -> tuple[Any, ...]:
         """Return the row of :data:`DEVICE_DUMPS`."""
         summary = None
@@ -152,6 +190,10 @@ class DeviceDumps(Sequence[DeviceDump]):
     def __init__(self, dumps: list[DeviceDump], path: str) -> None:
         self._dumps = dumps
         self._path = path
+        names = Counter(dump.name for dump in dumps)
+        for index, dump in enumerate(dumps):
+            if names[dump.name] > 1:
+                dump.space = f"{dump.name}#{index}"
 
     @overload
     def __getitem__(self, key: int | str) -> DeviceDump: ...

@@ -30,7 +30,9 @@ OPTIONAL = {
     "register_table": "registers",  # (name) -> Table of the fields of one register: field, lsb, width, value
     "counters_table": "counters",  # () -> Table: register, address, value
     "interrupt_causes_table": "interrupt causes",  # () -> Table as cxgb4's
+    "comparison_rules": "comparison rules",  # classmethod (chip) -> ComparisonRules: what may differ between two dumps
     "firmware_log_table": "firmware log",  # () -> Table as cxgb4's: seqno, timestamp, level, facility, message
+    "rules": "rules",  # () -> Sequence[vmcoredd_lab.rules.Rule]: what can be wrong; each is evaluated over the decoder
 }
 
 

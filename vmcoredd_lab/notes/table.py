@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from vmcoredd_lab.containers.base import Container
 from vmcoredd_lab.model import Note
+from vmcoredd_lab.notes.content import shown
+from vmcoredd_lab.notes.layouts import kind_of
 from vmcoredd_lab.notes.names import type_name
+from vmcoredd_lab.notes.registers import machine_of
 from vmcoredd_lab.notes.vmcoredd import DUMP_NAME_SIZE
-from vmcoredd_lab.source import ByteSource
-from vmcoredd_lab.structs import ByteOrder
 from vmcoredd_lab.tables import Column, Schema, Table
 from vmcoredd_lab.text import escape, human_size
 
@@ -26,37 +28,42 @@ NOTES = Schema(
     ),
 )
 
+# Members that say most of a note; of other notes the first are shown
+_TOLD: dict[tuple[str, int], tuple[str, ...]] = {
+    ("QEMU", 0): ("rip", "cr0", "cr2", "cr3", "cr4"),
+    ("CORE", 3): ("pr_fname", "pr_psargs", "pr_pid"),
+}
 
-def notes_table(source: ByteSource, notes: list[Note], bits: int, byteorder: ByteOrder) -> Table:
-    """Return the table; of each note at most a few dozen bytes are read."""
+
+def notes_table(container: Container) -> Table:
+    """Return the table; of each note at most a few hundred bytes are read."""
     return Table.from_rows(
         NOTES,
         (
-            (n.owner, n.type, type_name(n.owner, n.type), n.desc_offset, n.desc_size, n.cpu,
-             _summary(source, n, bits, byteorder))
-            for n in notes
+            (n.owner, n.type, type_name(n.owner, n.type), n.desc_offset, n.desc_size, n.cpu, _summary(container, n))
+            for n in container.notes
         ),
-    )  # fmt: skip
+    )
 
 
-def _summary(source: ByteSource, note: Note, bits: int, byteorder: ByteOrder) -> str:
-    text = _content(source, note, bits, byteorder)
+def _summary(container: Container, note: Note) -> str:
+    text = _content(container, note)
     if note.available < note.desc_size:
         cut = f"cut: {note.available:,} of {note.desc_size:,} bytes are there"
         text = f"{text}; {cut}" if text else cut
     return text
 
 
-def _content(source: ByteSource, note: Note, bits: int, byteorder: ByteOrder) -> str:
+def _content(container: Container, note: Note) -> str:
+    source = container.source
     if note.is_device_dump:
         name = source.read(note.desc_offset, min(DUMP_NAME_SIZE, note.available)).split(b"\0")[0]
         return f"device dump {escape(name)}, {human_size(max(0, note.desc_size - DUMP_NAME_SIZE))}"
     if note.is_prstatus:
-        at = 32 if bits == 64 else 24  # pr_pid of struct elf_prstatus_common, include/linux/elfcore.h
-        raw = source.read(note.desc_offset + at, 4) if note.available >= at + 4 else b""
-        return f"registers of the task with pid {int.from_bytes(raw, byteorder, signed=True)}" if raw else ""
-    if note.owner == "VMCOREINFO":
-        head = source.read(note.desc_offset, min(200, note.available))
-        line = head.split(b"\n")[0]
-        return escape(line)
-    return ""
+        machine = machine_of(container.machine)
+        return shown(container, note, ("pr_pid", *((machine.pc, machine.sp) if machine else ())))
+    if kind_of(note.owner, note.type) == "lines":
+        return escape(source.read(note.desc_offset, min(200, note.available)).split(b"\n")[0])
+    if kind_of(note.owner, note.type) == "hex":
+        return source.read(note.desc_offset, min(64, note.available)).hex()
+    return shown(container, note, _TOLD.get((note.owner, note.type), ()))

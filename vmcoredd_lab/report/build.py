@@ -7,49 +7,91 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from vmcoredd_lab import __version__
+from vmcoredd_lab import __version__, rules
+from vmcoredd_lab.analysis.findings import Diagnosis
 from vmcoredd_lab.devices.dump import DeviceDump
 from vmcoredd_lab.errors import VmcoreddLabError
 from vmcoredd_lab.opening import OpenedFile
-from vmcoredd_lab.report.document import Adapter, Document, Highlight
+from vmcoredd_lab.report.cpus import build_cpus
+from vmcoredd_lab.report.document import Adapter, Document, Finding, Highlight
+from vmcoredd_lab.report.events import differences, timeline
 from vmcoredd_lab.summary import summarise
 from vmcoredd_lab.tables import Table
 from vmcoredd_lab.text import escape, plural
+from vmcoredd_lab.vmcore import Vmcore
 
 __all__ = ["build"]
 
 SEGMENT_ROWS = 400
+LOG_ROWS = 250  # the end of the kernel log
+PLACES, HEX_BYTES = 8, 8  # of a finding: places listed, and bytes of each
+STANDING = 5  # findings of a device beside its name
 ENTITY_COLUMNS = ("number", "name", "status", "sys_err", "sys_warn", "offset", "stored_size", "size", "summary")
 GRAVE = ("EMERG", "CRIT", "ERR")
 NOT_ON_THIS_CHIP = (-24, -28)  # CUDBG_STATUS_ENTITY_NOT_FOUND, CUDBG_STATUS_NOT_IMPLEMENTED
 
 
-def build(opened: OpenedFile, *, title: str | None = None, date: str | None = None) -> Document:
+def build(
+    opened: OpenedFile,
+    *,
+    title: str | None = None,
+    date: str | None = None,
+    vmlinux: str | os.PathLike[str] | None = None,
+) -> Document:
     """Return the document. Every device dump is read whole, so that ``problems`` is complete."""
     opened.check()
-    adapters = [_adapter(dump, i) for i, dump in enumerate(opened.device_dumps) if dump.decoder is not None]
+    diagnosis = opened.diagnosis
+    adapters = [_adapter(dump, i, diagnosis) for i, dump in enumerate(opened.device_dumps) if dump.decoder is not None]
     facts = summarise(opened)
     dumps, problems = facts.pop("device_dumps"), facts.pop("problems")
     notes: list[dict[str, Any]] = []
     segments: list[dict[str, Any]] = []
-    left_out = 0
+    left_out = log_left_out = 0
+    log: list[dict[str, Any]] = []
     if opened.core is not None:
         notes = opened.core.notes_table().records()
         table = opened.core.segments_table()
         segments = table.take(slice(0, SEGMENT_ROWS)).records()
         left_out = max(0, len(table) - SEGMENT_ROWS)
+        log, log_left_out = _kernel_log(opened.core)
     return Document(
         title=title or escape(Path(opened.path).name),
         date=date or _now(),
         generator=f"vmcoredd-lab {__version__}",
         vmcore=facts,
+        findings=[_finding(one, opened) for one in diagnosis.findings],
+        rules_skipped=len(diagnosis.skipped),
+        signature=opened.signature().hash if diagnosis.findings or diagnosis.skipped else None,
         device_dumps=dumps,
         adapters=[a for a in adapters if a is not None],
         notes=notes,
         segments=segments,
         segments_left_out=left_out,
         problems=problems,
+        kernel_log=log,
+        kernel_log_left_out=log_left_out,
+        cpus=build_cpus(opened.core, vmlinux) if opened.core is not None else None,
+        timeline=timeline(opened),
+        differences=differences(opened),
     )
+
+
+def _kernel_log(core: Vmcore) -> tuple[list[dict[str, Any]], int]:
+    """Return the end of the kernel log, each record with the line that dmesg prints, and how many are left out."""
+    from vmcoredd_lab.kernel.printed import readable, stamp
+
+    try:
+        log = core.dmesg_table()
+    except VmcoreddLabError:
+        return [], 0  # vmcore.kernel_log_missing says why
+    shown = log.limited(LOG_ROWS)
+    panic = frozenset(core.panic.seqs if core.panic else ())
+    rows = [
+        {key: row[key] for key in ("seq", "time_ns", "level", "facility", "device", "state")}
+        | {"text": readable(row["text"]), "time": stamp(row["time_ns"])[1:-1].strip(), "panic": row["seq"] in panic}
+        for row in shown.records()
+    ]
+    return rows, len(log) - len(shown)
 
 
 def _now() -> str:
@@ -59,7 +101,33 @@ def _now() -> str:
     return when.strftime("%Y-%m-%d %H:%M UTC")
 
 
-def _adapter(dump: DeviceDump, index: int) -> Adapter | None:
+def _finding(one: rules.Finding, opened: OpenedFile) -> Finding:
+    shown = [
+        {"space": e.space, "offset": e.offset, "length": e.length, "text": e.text, "hex": _hex(opened, e)}
+        for e in one.evidence[:PLACES]
+    ]  # fmt: skip
+    return Finding(
+        one.rule,
+        one.severity,
+        one.confidence,
+        one.title,
+        one.device,
+        one.explanation,
+        one.next_step,
+        shown,
+        len(one.evidence),
+    )
+
+
+def _hex(opened: OpenedFile, evidence: rules.Evidence) -> str | None:
+    """Return the first bytes of a place; None where they cannot be read."""
+    try:
+        return opened.bytes_of(evidence.space, evidence.offset, min(evidence.length, HEX_BYTES)).hex(" ")
+    except VmcoreddLabError:
+        return None
+
+
+def _adapter(dump: DeviceDump, index: int, diagnosis: Diagnosis) -> Adapter | None:
     try:
         nic = dump.decode()
     except VmcoreddLabError:
@@ -74,7 +142,7 @@ def _adapter(dump: DeviceDump, index: int) -> Adapter | None:
         driver=dump.driver,
         device=dump.device,
         identity=identity(),
-        highlights=_highlights(index, nic, entities, log, causes),
+        highlights=_found(dump, index, diagnosis) or _highlights(index, nic, entities, log, causes),
         entities=entities,
         firmware_log=log,
         firmware_log_missing=log_missing,
@@ -100,6 +168,20 @@ def _entities(nic: Any) -> list[dict[str, Any]] | None:
     """Return the entities with every column that the report uses; None where the decoder knows of none."""
     rows, _ = _records(nic, "entities_table")
     return None if rows is None else [dict.fromkeys(ENTITY_COLUMNS) | row for row in rows]
+
+
+def _found(dump: DeviceDump, index: int, diagnosis: Diagnosis) -> list[Highlight]:
+    """Return the findings of a device that are alarms, or that there are none; nothing where its decoder has no rules."""
+    if not hasattr(dump.decode(), "rules"):
+        return []
+    own = [
+        (i, one) for i, one in enumerate(diagnosis.findings)
+        if one.device == dump.device or (dump.bare and one.device in (None, dump.name))
+    ]  # fmt: skip
+    alarms = [Highlight(one.severity, one.title, f"finding-{i}") for i, one in own if one.severity != "info"]
+    if len(alarms) > STANDING:
+        alarms[STANDING:] = [Highlight("info", f"{len(alarms) - STANDING} more findings", "findings")]
+    return alarms or [Highlight("info", "No finding above info", f"adapter-{index}")]
 
 
 def _highlights(index: int, nic: Any, entities: Any, log: Any, causes: Any) -> list[Highlight]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-__all__ = ["SCHEMA", "Adapter", "Document", "Highlight"]
+__all__ = ["SCHEMA", "Adapter", "Cpus", "Differences", "Document", "Finding", "Highlight", "Timeline"]
 
 SCHEMA = "vmcoredd-lab/report/1"
 
@@ -19,6 +19,21 @@ class Highlight:
     severity: str
     text: str
     anchor: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is wrong, with the places that prove it: each with space, offset, length, text, and the first bytes as ``hex``."""
+
+    rule: str
+    severity: str
+    confidence: str
+    title: str
+    device: str | None
+    explanation: str
+    next_step: str
+    evidence: Records
+    places: int
 
 
 @dataclass(frozen=True)
@@ -44,6 +59,42 @@ class Adapter:
 
 
 @dataclass(frozen=True)
+class Cpus:
+    """The CPUs when the machine crashed: ``rows`` with every register, ``telling`` and ``registers`` their columns.
+
+    ``telling`` are the columns that say most. ``stacks`` is None where there is no vmlinux to unwind them with; then
+    ``stacks_missing`` says what it would add and where it is to be had.
+    """
+
+    rows: Records
+    telling: list[str]
+    registers: list[str]
+    left_out: int
+    stacks: Records | None
+    stacks_missing: str | None
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Events of all sources as ``vmcoredd-lab timeline`` has them, the last of them; what is known of each clock."""
+
+    events: Records
+    left_out: int
+    clocks: dict[str, str]
+    missing: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Differences:
+    """What differs between two devices of one vmcore; ``sections`` by class, long runs shortened."""
+
+    a: str
+    b: str
+    note: str | None
+    sections: Records
+
+
+@dataclass(frozen=True)
 class Document:
     """A report on one file."""
 
@@ -51,12 +102,20 @@ class Document:
     date: str
     generator: str
     vmcore: dict[str, Any]
+    findings: list[Finding]
+    rules_skipped: int
+    signature: str | None
     device_dumps: Records
     adapters: list[Adapter]
     notes: Records
     segments: Records
     segments_left_out: int
     problems: Records
+    kernel_log: Records = field(default_factory=list)
+    kernel_log_left_out: int = 0
+    cpus: Cpus | None = None
+    timeline: Timeline | None = None
+    differences: list[Differences] = field(default_factory=list)
     schema: str = field(default=SCHEMA)
 
     def as_dict(self) -> dict[str, Any]:

@@ -48,6 +48,12 @@ class ByteSource(ABC):
     def done_with(self, offset: int, size: int) -> None:  # noqa: B027  most keep nothing
         """Say that these bytes will not be looked at soon, so that a mapped file need not keep them in memory."""
 
+    def extents(self, offset: int, size: int) -> Iterator[tuple[int, int]]:
+        """Yield (first byte, end) of what is stored in a range, in order; between them are holes, which read as zeros."""
+        end = min(offset + size, self.size)
+        if offset < end:
+            yield offset, end
+
     def problems(self) -> Problems:
         """Return what is known so far to be wrong with the file itself, whatever is in it."""
         return Problems(*(source.problems() for source in self.beneath))
@@ -106,6 +112,11 @@ class Buffer:
     def window(self, offset: int, size: int) -> Buffer:
         """Return a narrower window."""
         return Buffer(self.source, self.offset + offset, max(0, min(size, self.size - offset)))
+
+    def extents(self) -> Iterator[tuple[int, int]]:
+        """Yield (first byte, end) of what is stored of the window; between them are holes, which read as zeros."""
+        for start, end in self.source.extents(self.offset, self.size):
+            yield start - self.offset, end - self.offset
 
     def chunks(self, size: int = 1 << 20) -> Iterator[memoryview]:
         """Iterate over the window in pieces, so that a large one never is in memory whole."""

@@ -22,7 +22,7 @@ __all__ = ["SUFFIX", "load", "store"]
 
 SUFFIX = ".vmcoredd-index"
 _SIGNATURE = b"VMCDDIX1"
-_HEADER = struct.Struct("<8sqqqqI4x")  # signature, size and mtime_ns of the file, records, end, CRC-32 of the columns
+_HEADER = struct.Struct("<8sqqqqQ")  # signature, size and mtime_ns of the file, records, end, CRC-32 of the columns
 _SAMPLE = 64
 
 

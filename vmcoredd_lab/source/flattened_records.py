@@ -12,11 +12,11 @@ import numpy as np
 from vmcoredd_lab.source.base import ByteSource
 from vmcoredd_lab.source.pieces import Array
 
-__all__ = ["LIMIT", "RECORD", "Headers", "Records", "find_chain"]
+__all__ = ["LIMIT", "RECORD", "RECORD_HEADER", "Headers", "Records", "find_chain"]
 
 LIMIT = 1 << 52  # no machine has more memory, so no vmcore is larger
 RECORD = 16  # bytes of a record's header
-_PAIR = struct.Struct(">qq")
+RECORD_HEADER = struct.Struct(">qq")  # offset, size
 _WINDOW = 4096  # read at once where reading costs; records of makedumpfile are mostly 64 KiB apart
 _AT_ONCE = 32 << 20  # bytes of the file that a row may span
 _LONGEST = 1 << 40  # of one record, when looking for records behind a damaged place
@@ -60,7 +60,7 @@ class Headers:
             self._window = self.source.view(position, _WINDOW)
             if len(self._window) < RECORD:
                 return None
-        offset, size = _PAIR.unpack_from(self._window, within)
+        offset, size = RECORD_HEADER.unpack_from(self._window, within)
         return offset, size
 
     def row(self, position: int, size: int, most: int) -> np.ndarray[Any, Any]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import mmap
 import os
 import re
 import stat
+import weakref
 from collections.abc import Iterator
 from contextvars import ContextVar
 from pathlib import Path
@@ -35,6 +37,8 @@ class MappedSource(ByteSource):
         self.name = path
         self.size = size
         self._map = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
+        self._handle = os.dup(file.fileno())  # for what a mapping does not tell: where the holes are
+        weakref.finalize(self, os.close, self._handle)
         self._view = memoryview(self._map)
 
     @property
@@ -56,6 +60,21 @@ class MappedSource(ByteSource):
         length = (min(offset + size, self.size) - start) // mmap.PAGESIZE * mmap.PAGESIZE
         if length > 0:
             self._map.madvise(mmap.MADV_DONTNEED, start, length)
+
+    def extents(self, offset: int, size: int) -> Iterator[tuple[int, int]]:
+        """Yield what the file system has stored; all where it does not say."""
+        end = min(offset + size, self.size)
+        while offset < end:
+            try:
+                start = os.lseek(self._handle, offset, os.SEEK_DATA)
+                stop = os.lseek(self._handle, start, os.SEEK_HOLE)
+            except OSError as error:
+                if error.errno != errno.ENXIO:  # ENXIO: nothing but a hole is left
+                    yield offset, end
+                return
+            if start < end:
+                yield start, min(stop, end)
+            offset = stop
 
     def close(self) -> None:
         """Drop the mapping once no view of it is left."""

@@ -73,6 +73,7 @@ class PackedSource(ByteSource):
         self._measured = False
         self._seen = 0  # packed bytes before were let go
         self._spill: Spill | None = None
+        self._holes: list[tuple[int, int]] = []  # in the temporary file: what was lost with a damaged piece
         self._restarts = [Restart(0, self._first)]
         self._look()
 
@@ -89,6 +90,12 @@ class PackedSource(ByteSource):
             self._need_zstandard()
             stretches = zstd_stretches(self._inner)
             self._check_window(stretches)
+            if stretches and self._inner.read(stretches[-1].end, 4096).strip(b"\0"):
+                self._behind(stretches[-1].end)
+            if stretches and not stretches[-1].whole:
+                self._found.error("zstd file", "the file is cut or damaged inside a frame; what it unpacks to ends there",
+                                  offset=stretches[-1].place, expected="a frame that ends with its last block",
+                                  got="the end of the file")  # fmt: skip
         elif self._form == "xz":
             stretches = xz_stretches(self._inner)
         known = stretches and all(s.whole and s.size is not None for s in stretches)
@@ -115,7 +122,7 @@ class PackedSource(ByteSource):
             raise self._inner.failure
         if not self.size or not self._block(0):
             raise self._not_practical(
-                f"nothing in this {self._form} file can be unpacked",
+                f"this {self._form} file cannot be unpacked from its beginning",
                 "; ".join(p.message for p in self._found) or "it is empty",
             )
 
@@ -130,7 +137,7 @@ class PackedSource(ByteSource):
         except ImportError:
             raise OpenError(
                 "a zstd file, for which the package zstandard is needed", path=self.name, expected="zstandard",
-                got="no such package", hint=f"pip install 'vmcoredd-lab[codecs]', or unpack it: {self._command()}",
+                got="no such package", hint=f"install it: pip install 'vmcoredd-lab[codecs]'; or unpack the file: {self._command()}",
             ) from None  # fmt: skip
 
     def _check_window(self, stretches: list[Stretch]) -> None:
@@ -192,6 +199,8 @@ class PackedSource(ByteSource):
         self.size, self._measured = self._at, True
         if stream.damage:
             self._lost(stream, "what it unpacks to ends there")
+        if stream.foreign is not None:
+            self._behind(stream.foreign)
         self._stream = None
 
     # -- unpacking ----------------------------------------------------------------------------------------------------
@@ -237,6 +246,12 @@ class PackedSource(ByteSource):
                     self._begin(number)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
+    def _behind(self, place: int) -> None:
+        self._found.warning(
+            f"{self._form} file", f"what stands behind the end of the packed data is not {self._form} and is not used",
+            offset=place, expected="the end of the file", got=self._inner.read(place, 8).hex(" "),
+        )  # fmt: skip
+
     def _let_go(self, place: int) -> None:
         if not 0 <= place - self._seen < SEEN:
             self._inner.done_with(self._seen, max(0, place - self._seen))
@@ -274,8 +289,21 @@ class PackedSource(ByteSource):
                 while spill.size < stop and self._stream is not None:
                     data = self._pull(min(BLOCK, self.size - spill.size))
                     self._write(spill, data)
+                    if self._stream is None:
+                        self._pass_over(spill)
                     advance(len(data))
-        return spill.read(start, BLOCK)
+        for begin, _ in self._holes[bisect_right(self._holes, start, key=lambda hole: hole[1]) :][:1]:
+            stop = min(stop, max(begin, start))
+        return spill.read(start, stop - start)
+
+    def _pass_over(self, spill: Spill) -> None:
+        """Go on behind a damaged piece, where there is another."""
+        number = bisect_right(self._restarts, spill.size, key=lambda r: r.position)
+        if number < len(self._restarts):
+            hole = (spill.size, self._restarts[number].position)
+            self._holes.append(hole)
+            spill.skip(hole[1] - hole[0])
+            self._begin(number)
 
     def _write(self, spill: Spill, data: bytes) -> None:
         try:

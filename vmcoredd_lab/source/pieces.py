@@ -1,33 +1,44 @@
-"""A file whose pieces lie scattered in another one: flattened files, sparse members of tar archives."""
+"""Files made of pieces of others: flattened files, sparse members of tar archives, vmcores that are being written."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from vmcoredd_lab.source.base import ByteSource
 
-__all__ = ["Array", "Pieces", "PiecesSource", "last_one_holds"]
+__all__ = ["Array", "ComposedSource", "Pieces", "PiecesSource", "last_one_holds"]
 
 Array = np.ndarray[Any, np.dtype[np.int64]]
 Pieces = tuple[Array, Array, Array]  # first byte, end, place in the other file
 
 
-class PiecesSource(ByteSource):
-    """Pieces in order and without overlaps; what lies between them is a hole and reads as zeros."""
+class ComposedSource(ByteSource):
+    """Pieces of other sources, in order and without overlaps; what lies between them is a hole and reads as zeros."""
 
-    def __init__(self, inner: ByteSource, pieces: Pieces, size: int, layer: str) -> None:
-        self.name = inner.name
-        self.layers = (*inner.layers, layer)
-        self.beneath = (inner,)
+    def __init__(
+        self, sources: Sequence[ByteSource], pieces: Pieces, which: Array | None, size: int, name: str
+    ) -> None:
+        """Take each piece from the source whose number ``which`` has; None: all from the first."""
+        self.name = name
+        self.beneath = tuple(sources)
         self.size = size
-        self._inner = inner
         self._starts, self._ends, self._places = pieces
+        self._which = which
+
+    def _source(self, piece: int) -> ByteSource:
+        return self.beneath[0 if self._which is None else int(self._which[piece])]
 
     def read(self, offset: int, size: int) -> bytes:
         """Return up to ``size`` bytes from ``offset``."""
         return bytes(self.view(offset, size))
+
+    def _between(self, offset: int, end: int) -> tuple[int, int]:
+        """Return the first piece that reaches behind ``offset``, and the first that begins at or behind ``end``."""
+        first, last = np.searchsorted(self._ends, offset, "right"), np.searchsorted(self._starts, end, "left")
+        return int(first), int(last)
 
     def view(self, offset: int, size: int) -> memoryview:
         """Return the bytes, without a copy where they lie in one piece."""
@@ -35,32 +46,51 @@ class PiecesSource(ByteSource):
         if not size:
             return memoryview(b"")
         end = offset + size
-        first = int(np.searchsorted(self._ends, offset, "right"))
-        last = int(np.searchsorted(self._starts, end, "left"))
+        first, last = self._between(offset, end)
         if last == first + 1 and self._starts[first] <= offset and end <= self._ends[first]:
-            return self._inner.view(int(self._places[first]) + offset - int(self._starts[first]), size)
+            place = int(self._places[first]) + offset - int(self._starts[first])
+            return self._source(first).view(place, size)
         joined = bytearray(size)
         pieces = (array[first:last].tolist() for array in (self._starts, self._ends, self._places))
-        for start, stop, place in zip(*pieces, strict=True):
+        for number, (start, stop, place) in enumerate(zip(*pieces, strict=True), first):
             begin = max(start, offset)
             wanted = min(stop, end) - begin
-            data = self._inner.view(place + begin - start, wanted)
+            data = self._source(number).view(place + begin - start, wanted)
             joined[begin - offset : begin - offset + len(data)] = data
             if len(data) < wanted:  # lost below: not zeros
                 del joined[begin - offset + len(data) :]
                 break
         return memoryview(joined).toreadonly()
 
+    def extents(self, offset: int, size: int) -> Iterator[tuple[int, int]]:
+        """Yield what is stored in the pieces."""
+        end = min(offset + size, self.size)
+        first, last = self._between(offset, end) if offset < end else (0, 0)
+        for number in range(first, last):
+            start, place = int(self._starts[number]), int(self._places[number])
+            begin, stop = max(start, offset), min(int(self._ends[number]), end)
+            for low, high in self._source(number).extents(place + begin - start, stop - begin):
+                yield low - place + start, high - place + start
+
     def done_with(self, offset: int, size: int) -> None:
         """Pass it on for the piece that ``offset`` is in."""
         which = int(np.searchsorted(self._ends, offset, "right"))
         if which < len(self._ends) and self._starts[which] <= offset:
             size = min(size, int(self._ends[which]) - offset)
-            self._inner.done_with(int(self._places[which]) + offset - int(self._starts[which]), size)
+            self._source(which).done_with(int(self._places[which]) + offset - int(self._starts[which]), size)
 
     def close(self) -> None:
-        """Release the file behind."""
-        self._inner.close()
+        """Release what is behind."""
+        for source in self.beneath:
+            source.close()
+
+
+class PiecesSource(ComposedSource):
+    """Pieces that lie scattered in one file."""
+
+    def __init__(self, inner: ByteSource, pieces: Pieces, size: int, layer: str) -> None:
+        super().__init__((inner,), pieces, None, size, inner.name)
+        self.layers = (*inner.layers, layer)
 
 
 def last_one_holds(offsets: Array, sizes: Array, places: Array) -> Pieces:

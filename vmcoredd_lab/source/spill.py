@@ -34,11 +34,17 @@ class Spill:
         OSError: the disk is full, or would nearly be.
         """
         if data.count(0) < len(data):
+            if self.size > IN_MEMORY:
+                self._file.rollover()  # in memory the zeros before would take room
             if self.size > IN_MEMORY and self.size - self._looked >= _LOOK:
                 self._look()
             self._file.seek(self.size)
             self._file.write(data)
         self.size += len(data)
+
+    def skip(self, size: int) -> None:
+        """Add zeros for bytes that are lost."""
+        self.size += size
 
     def read(self, offset: int, size: int) -> bytes:
         """Return up to ``size`` bytes from ``offset``, as far as they were written."""

@@ -18,6 +18,7 @@ PACKED = 1 << 16  # packed bytes at a time
 UNPACKED = 1 << 18  # unpacked bytes at a time at most: some packed bytes stand for a thousand or more
 MEMORY = 1 << 28  # for xz and zstd; xz -9 needs 65 MiB, zstd --long 128 MiB
 MOST_MEMBERS = 1 << 22  # of concatenated files in one; bgzip makes one for 64 KiB
+_ERRORS = (zlib.error, lzma.LZMAError, OSError, ValueError, EOFError)
 
 
 class Stream(ABC):
@@ -27,10 +28,12 @@ class Stream(ABC):
     ----------
     place: where the next packed bytes come from
     damage: why the stream ended before its end, or None
+    foreign: where bytes of no known kind stand behind the end, or None
     """
 
     place: int
     damage: str | None = None
+    foreign: int | None = None
 
     @abstractmethod
     def read(self, size: int) -> bytes:
@@ -148,6 +151,9 @@ class MemberStream(Stream):
         self._partial = end is not None  # one block of an xz stream: its end is not the stream's
         self._members = 1
         self.place = place
+        self._fed = place  # where the packed bytes begin that the codec was given last
+        self._began = (place, prefix)  # of the member
+        self._given = 0  # bytes of the member
 
     def read(self, size: int) -> bytes:
         """Return ``size`` bytes; fewer at the end or where damage begins."""
@@ -163,18 +169,41 @@ class MemberStream(Stream):
                 if not data:
                     self.damage = None if self._partial else "the file ends before the packed data do"
                     break
+                self._fed = self.place
                 self.place += len(data)
             try:
                 part = self.codec.decompress(data, min(size, UNPACKED))
-            except (zlib.error, lzma.LZMAError, OSError, ValueError, EOFError) as error:
+            except _ERRORS as error:
                 self.damage = f"the packed data are damaged ({str(error).split(': ')[-1]})"
+                parts.append(self._up_to_damage(min(size, UNPACKED)))
                 break
             except MemoryError:
                 self.damage = "unpacking takes more memory than is given to it"
                 break
             parts.append(part)
             size -= len(part)
+            self._given += len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _up_to_damage(self, most: int) -> bytes:
+        """Return the bytes before the damage, which the codec kept for itself: the member again, its last bytes one by one."""
+        if isinstance(self.codec, Inflate):
+            return b""  # gave them already
+        codec, (place, data), out, left = self._make(), self._began, b"", self._given
+        try:
+            while len(out) < most:
+                if not data and codec.needs_input:
+                    step = min(PACKED, self._fed - place) if place < self._fed else 1
+                    data = self._source.read(place, min(step, self._end - place))
+                    if not data:
+                        break
+                    place += len(data)
+                part, data = codec.decompress(data, UNPACKED if left else most - len(out)), b""
+                out += part[left:]
+                left = max(0, left - len(part))
+        except _ERRORS:
+            pass  # known already
+        return out[:most]
 
     def _next_member(self) -> bool:
         self.place -= len(self.codec.unused_data)
@@ -186,9 +215,11 @@ class MemberStream(Stream):
                 break
         head = self._source.read(self.place, len(self._magic))
         if head != self._magic or self._members >= MOST_MEMBERS:
+            self.foreign = self.place if head else None
             return False
         self._members += 1
         self.codec = self._make()
+        self._began, self._given = (self.place, b""), 0
         return True
 
 
@@ -205,11 +236,14 @@ class ZstdStream(Stream):
         import zstandard
 
         self._error = zstandard.ZstdError
-        self._file = _At(source, place, source.size if end is None else end)
-        decompressor = zstandard.ZstdDecompressor(max_window_size=MEMORY >> 1)
-        self._reader = decompressor.stream_reader(
-            cast("IO[bytes]", self._file), read_size=PACKED, read_across_frames=True
-        )
+        self._open = lambda: _At(source, place, source.size if end is None else end)
+        self._decompressor = zstandard.ZstdDecompressor(max_window_size=MEMORY >> 1)
+        self._given = 0
+        self._file = self._open()
+        self._reader = self._reading(self._file)
+
+    def _reading(self, file: _At) -> Any:
+        return self._decompressor.stream_reader(cast("IO[bytes]", file), read_size=PACKED, read_across_frames=True)
 
     @property
     def place(self) -> int:  # type: ignore[override]
@@ -224,12 +258,26 @@ class ZstdStream(Stream):
                 part = self._reader.read(min(size, UNPACKED))
             except self._error as error:
                 self.damage = f"the packed data are damaged ({str(error).split(': ')[-1]})"
+                parts.append(self._up_to_damage(min(size, UNPACKED)))
                 break
             if not part:
                 break
             parts.append(part)
             size -= len(part)
+            self._given += len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _up_to_damage(self, most: int) -> bytes:
+        """Return the bytes before the damage, which the reader kept for itself: once more from the start, the last one by one."""
+        reader, left, out = self._reading(self._open()), self._given, bytearray()
+        try:
+            while left and (part := reader.read(min(left, UNPACKED))):
+                left -= len(part)
+            while len(out) < most and (part := reader.read(1)):
+                out += part
+        except self._error:
+            pass  # known already
+        return bytes(out)
 
 
 class _At(io.RawIOBase):

@@ -15,7 +15,8 @@ __all__ = ["Stretch", "xz_stretches", "zstd_stretches"]
 
 MOST = 1 << 20  # blocks or frames
 MOST_ZSTD_BLOCKS = 1 << 22
-_LARGEST_INDEX = 64 << 20
+_LARGEST_INDEX = 16 << 20
+_MOST_PADDING = 1 << 20
 _SEEN = 4 << 20  # bytes that are let go together
 _XZ_MAGIC, _XZ_END = b"\xfd7zXZ\0", b"YZ"
 _ZSTD_MAGIC, _SKIPPABLE = 0xFD2FB528, 0x184D2A50
@@ -39,18 +40,25 @@ class Stretch:
 
 def xz_stretches(source: ByteSource) -> list[Stretch] | None:
     """Return the blocks of an xz file by its indexes; None where one of them is missing or damaged."""
-    found: list[Stretch] = []
-    end = source.size
-    while end > 0 and len(found) < MOST:
-        while end >= 4 and source.read(end - 4, 4) == bytes(4):  # padding between streams
-            end -= 4
+    streams: list[list[Stretch]] = []
+    end, left = source.size, MOST
+    while end > 0 and left > 0 and len(streams) < MOST:
+        end -= _padding(source, end)
         stream = _xz_stream(source, end)
         if stream is None:
             return None
-        start, blocks = stream
-        found[:0] = blocks
-        end = start
-    return found if not end else None
+        end, blocks = stream
+        left -= len(blocks)
+        streams.append(blocks)
+    return [block for blocks in reversed(streams) for block in blocks] if not end else None
+
+
+def _padding(source: ByteSource, end: int) -> int:
+    """Return how many zeros stand before ``end``, in whole words; the footer of a stream ends with a letter."""
+    if end < 4 or source.read(end - 4, 4) != bytes(4):
+        return 0
+    tail = source.read(max(0, end - _MOST_PADDING), min(end, _MOST_PADDING))
+    return (len(tail) - len(tail.rstrip(b"\0"))) // 4 * 4
 
 
 def _xz_stream(source: ByteSource, end: int) -> tuple[int, list[Stretch]] | None:
@@ -99,11 +107,15 @@ def zstd_stretches(source: ByteSource) -> list[Stretch]:
     """Return the frames of a zstd file; the last is not whole where the file ends inside it or is damaged there."""
     found: list[Stretch] = []
     place, left = 0, MOST_ZSTD_BLOCKS
-    while len(found) < MOST and left > 0:
+    while left > 0:
+        if len(found) >= MOST:
+            left = 0
+            break
         head = source.read(place, 18)
         magic = int.from_bytes(head[:4], "little")
         if magic & ~0xF == _SKIPPABLE and len(head) >= 8:
             place += 8 + int.from_bytes(head[4:8], "little")
+            left -= 1
             continue
         if magic != _ZSTD_MAGIC or len(head) < 6:
             break
@@ -114,6 +126,8 @@ def zstd_stretches(source: ByteSource) -> list[Stretch]:
             break
         found.append(Stretch(place, end + checksum, size, window=window))
         place = end + checksum
+    if not left and place < source.size:  # too many to list them
+        found.append(Stretch(place, source.size, None, whole=False))
     return found
 
 

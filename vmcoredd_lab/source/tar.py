@@ -1,4 +1,4 @@
-"""The member of a tar archive that is a vmcore, read where it lies. Headers: POSIX ustar and pax, GNU tar 1.x.
+"""The member of a tar archive that is a vmcore, read where it lies. Headers: POSIX ustar and pax, GNU tar with its sparse files.
 
 Only headers are read on the way to it. The standard library's tarfile is not used: versions in use loop for ever or read
 any amount into memory when a header's size is hostile.
@@ -23,8 +23,12 @@ __all__ = ["Member", "is_archive", "members", "vmcore_in_archive"]
 
 BLOCK = 512
 MOST_MEMBERS = 100_000
-_LONG = 1 << 16  # of names and pax headers
+_MOST_NUMBERS = 200_000  # in the map of a sparse member
+_LONG = 1 << 20  # of names and pax headers
+_LARGEST = 1 << 60
 _SHOWN = 8
+
+Map = tuple[tuple[int, int], ...]  # (offset, size) of what is stored of a sparse member
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,7 @@ class Member:
     place: int
     stored: int
     size: int
-    pieces: tuple[tuple[int, int], ...] | None = None
+    pieces: Map | None = None
 
 
 def is_archive(head: bytes) -> bool:
@@ -45,7 +49,8 @@ def is_archive(head: bytes) -> bool:
 
 def members(source: ByteSource, problems: Problems) -> Iterator[Member]:
     """Iterate over the regular files of an archive; it ends where the archive does, or is damaged."""
-    place, name, size, count = 0, "", None, 0
+    place, name, count = 0, "", 0
+    extended: list[tuple[str, str]] = []  # records of a pax header, for the member behind it
     while count < MOST_MEMBERS:
         head = source.read(place, BLOCK)
         if not head.strip(b"\0") and len(head) in (0, BLOCK):
@@ -63,25 +68,28 @@ def members(source: ByteSource, problems: Problems) -> Iterator[Member]:
             if kind == b"L":
                 name = escape(text.split(b"\0")[0])
             else:
-                known = _pax(text)
-                if any(key.startswith("GNU.sparse") for key in known):
-                    problems.add("info", "tar archive", "a sparse member in a form that is not read here", offset=place)
-                    size = -1
-                else:
-                    name = known.get("path", name)
-                    size = int(known["size"]) if known.get("size", "").isdecimal() else None
+                extended = _pax(text)
             place = data + -(-stored // BLOCK) * BLOCK
             continue
-        if size is not None and size >= 0:
-            stored = size
+        known = dict(extended)
+        if known.get("size", "").isdecimal():
+            stored = min(int(known["size"]), _LARGEST)
         count += 1
-        if kind in b"0\x007S" and kind and size != -1:
-            pieces, real = None, stored
+        if kind in b"0\x007S" and kind:
+            name = known.get("GNU.sparse.name") or known.get("path") or name or _ustar_name(head)
+            if data + stored > source.size:
+                problems.error("tar archive", f"the archive is cut inside {name}", offset=source.size,
+                               expected=f"{data + stored:,} bytes", got=f"{source.size:,} bytes")  # fmt: skip
             if kind == b"S":
-                pieces, real, data = _sparse(source, head, data)
-            yield Member(name or _ustar_name(head), data, stored, real, pieces)
+                pieces, real, begin = _sparse(source, head, data)
+                yield Member(name, begin, stored, real, pieces)
+                data = begin
+            elif any(key.startswith("GNU.sparse") for key in known):
+                yield Member(name, *_sparse_pax(source, extended, data, stored))
+            else:
+                yield Member(name, data, stored, stored)
         place = data + -(-stored // BLOCK) * BLOCK
-        name, size = "", None
+        name, extended = "", []
 
 
 def vmcore_in_archive(source: ByteSource, wanted: Callable[[ByteSource], bool],
@@ -102,13 +110,13 @@ def vmcore_in_archive(source: ByteSource, wanted: Callable[[ByteSource], bool],
                 if wanted(found):
                     return found
             except OpenError as error:  # wrapped in something that cannot be read here
-                hint = hint or f"{member.name} in it: {error.message}. "
+                hint = hint or f"of its members {member.name} cannot be read: {error.message}. "
     shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else "")
     raise OpenError(
         "no member of the tar archive is a vmcore or a device dump", path=source.name,
         expected="an ELF core, makedumpfile's KDUMP header, or a cudbg header",
         got=f"{plural(len(names), 'file')}: {shown}" if names else "no files",
-        hint=f"{hint}unpack it to look: {unpack_command(source.name, (*source.layers, 'tar'))}",
+        hint=f"{hint}{'Unpack' if hint else 'unpack'} it to look: {unpack_command(source.name, (*source.layers, 'tar'))}",
     )  # fmt: skip
 
 
@@ -134,7 +142,8 @@ class _MemberSource(PiecesSource):
 def _number(field: bytes) -> int:
     """Return a number as tar writes it: octal digits, or binary where the first byte is 0x80; -1: neither."""
     if field[:1] == b"\x80":
-        return int.from_bytes(field[1:], "big")
+        number = int.from_bytes(field[1:], "big")
+        return number if number <= _LARGEST else -1
     digits = field.split(b"\0")[0].strip()
     try:
         return int(digits, 8) if digits else 0
@@ -151,32 +160,59 @@ def _ustar_name(head: bytes) -> str:
     return escape(prefix + b"/" + name if prefix and head[257:263] == b"ustar\0" else name)
 
 
-def _pax(text: bytes) -> dict[str, str]:
+def _pax(text: bytes) -> list[tuple[str, str]]:
     r"""Return the records of a pax header: ``LENGTH KEY=VALUE\n``, the length of all of it."""
-    found: dict[str, str] = {}
-    while text:
-        length, blank, _ = text.partition(b" ")
-        if not blank or not length.isdigit() or len(length) > 8 or not len(length) < int(length) <= len(text):
+    found: list[tuple[str, str]] = []
+    at = 0
+    while at < len(text):
+        blank = text.find(b" ", at, at + 9)
+        length = text[at:blank]
+        if blank < 0 or not length.isdigit() or not blank + 1 < at + int(length) <= len(text):
             break
-        key, _, value = text[len(length) + 1 : int(length) - 1].partition(b"=")
-        found[escape(key)] = escape(value)
-        text = text[int(length) :]
+        key, _, value = text[blank + 1 : at + int(length) - 1].partition(b"=")
+        found.append((escape(key), escape(value)))
+        at += int(length)
     return found
 
 
-def _sparse(source: ByteSource, head: bytes, data: int) -> tuple[tuple[tuple[int, int], ...], int, int]:
+def _sparse(source: ByteSource, head: bytes, data: int) -> tuple[Map, int, int]:
     """Return the map of a GNU sparse member, its real size, and where its data begin: the map may go on in blocks."""
-    found: list[tuple[int, int]] = []
-    real, field, more = _number(head[483:495]), head[386:482], head[482] != 0
+    numbers: list[int] = []
+    real, field, more = max(0, _number(head[483:495])), head[386:482], head[482] != 0
     while True:
-        for at in range(0, len(field), 24):
-            offset, size = _number(field[at : at + 12]), _number(field[at + 12 : at + 24])
-            if size > 0 and offset >= (sum(found[-1]) if found else 0) and offset + size <= real:
-                found.append((offset, size))
-        if not more or len(found) > MOST_MEMBERS:
-            return tuple(found), max(0, real), data
+        numbers += [_number(field[at : at + 12]) for at in range(0, len(field), 12)]
+        if not more or len(numbers) > _MOST_NUMBERS:
+            break
         block = source.read(data, BLOCK)
         if len(block) < BLOCK:
-            return tuple(found), max(0, real), data
+            break
         field, more = block[:504], block[504] != 0
         data += BLOCK
+    return _believable(numbers, real), real, data
+
+
+def _sparse_pax(source: ByteSource, extended: list[tuple[str, str]], data: int, stored: int) -> tuple[int, int, int, Map]:
+    """Return where the data of a sparse member begin, how much is stored, its real size and its map (GNU tar, pax 0.0 to 1.0)."""
+    known = dict(extended)
+    real = known.get("GNU.sparse.realsize", known.get("GNU.sparse.size", ""))
+    size = min(int(real), _LARGEST) if real.isdecimal() else stored
+    if known.get("GNU.sparse.major") == "1":  # the map stands before the data, a number a line, filled up to a block
+        text = source.read(data, min(stored, _LONG))
+        count = text[: text.find(b"\n") + 1].strip()
+        lines = text.split(b"\n", 1 + 2 * min(int(count), _MOST_NUMBERS) if count.isdigit() else 0)
+        begin = -(-sum(len(line) + 1 for line in lines[:-1]) // BLOCK) * BLOCK
+        numbers = [int(line) if line.isdigit() else -1 for line in lines[1:-1]]
+        return data + begin, max(0, stored - begin), size, _believable(numbers, size)
+    pairs = known.get("GNU.sparse.map", "").split(",") if "GNU.sparse.map" in known else [
+        value for key, value in extended if key in ("GNU.sparse.offset", "GNU.sparse.numbytes")
+    ]  # fmt: skip
+    return data, stored, size, _believable([int(n) if n.isdecimal() else -1 for n in pairs], size)
+
+
+def _believable(numbers: list[int], real: int) -> Map:
+    """Return the pairs of offset and size that are in order, do not overlap and end before the member does."""
+    found: list[tuple[int, int]] = []
+    for offset, size in zip(numbers[::2], numbers[1::2], strict=False):
+        if size > 0 and offset >= (sum(found[-1]) if found else 0) and offset + size <= real:
+            found.append((offset, size))
+    return tuple(found)

@@ -9,6 +9,7 @@ import numpy as np
 
 from vmcoredd_lab.devices.cxgb4.adapter_registers import REG_DUMP
 from vmcoredd_lab.devices.cxgb4.adapter_tables import DEV_LOG, TableViews
+from vmcoredd_lab.devices.cxgb4.comparison import comparison_rules
 from vmcoredd_lab.devices.cxgb4.container import CudbgContainer, EntityHeader, header_byteorder, signature_byteorder
 from vmcoredd_lab.devices.cxgb4.declared import declared
 from vmcoredd_lab.devices.cxgb4.entities import vpd_data
@@ -24,7 +25,14 @@ from vmcoredd_lab.tables import Column, Schema, Table
 from vmcoredd_lab.text import human_size, plural
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
+
+    from vmcoredd_lab.devices.comparison import ComparisonRules
+    from vmcoredd_lab.devices.cxgb4.rules.case import AdapterCase
+    from vmcoredd_lab.devices.cxgb4.writer import CudbgImage
+    from vmcoredd_lab.rules import Rule
 
 __all__ = ["ENTITIES", "Cxgb4"]
 
@@ -86,6 +94,11 @@ class Cxgb4(TableViews):
             return CudbgContainer(data, "").payload_size
         except VmcoreddLabError:
             return None
+
+    @classmethod
+    def comparison_rules(cls, chip: str) -> ComparisonRules:
+        """Return how two dumps of a chip are compared."""
+        return comparison_rules(chip)
 
     def __repr__(self) -> str:
         return f"<Cxgb4 {self.summary()}>"
@@ -213,11 +226,28 @@ class Cxgb4(TableViews):
         """One row per attempted entity: number, name, status, sys_err, sys_warn, offset, stored_size, size, summary."""
         return to_frame(self.entities_table())
 
-    # -- registers ----------------------------------------------------------------------------------------------------
+    # -- rules --------------------------------------------------------------------------------------------------------
 
-    # -- firmware log -------------------------------------------------------------------------------------------------
+    def rules(self) -> Sequence[Rule]:
+        """Return what can be wrong with an adapter (data/health_rules.csv), for :meth:`DeviceDump.findings`."""
+        from vmcoredd_lab.devices.cxgb4.rules import rules
 
-    # -- memory -------------------------------------------------------------------------------------------------------
+        return rules()
+
+    @cached_property
+    def rule_case(self) -> AdapterCase:
+        """The adapter as its rules see it."""
+        from vmcoredd_lab.devices.cxgb4.rules.case import AdapterCase
+
+        return AdapterCase(self)
+
+    # -- writing back -------------------------------------------------------------------------------------------------
+
+    def to_image(self) -> CudbgImage:
+        """Return the dump as an image that can be changed and written: ``nic.to_image().to_bytes()``."""
+        from vmcoredd_lab.devices.cxgb4.writer import CudbgImage
+
+        return CudbgImage.of(self)
 
     # -- checking -----------------------------------------------------------------------------------------------------
 

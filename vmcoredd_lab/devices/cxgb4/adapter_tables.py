@@ -10,6 +10,7 @@ import numpy as np
 from vmcoredd_lab.devices.cxgb4 import dev_log, dev_log_ring, tcb
 from vmcoredd_lab.devices.cxgb4.adapter_registers import REG_DUMP, RegisterViews
 from vmcoredd_lab.devices.cxgb4.entities import decoder
+from vmcoredd_lab.devices.cxgb4.entities.base import Context
 from vmcoredd_lab.devices.cxgb4.entity_frames import EntityFrames, NewerLayoutError, mark_damaged
 from vmcoredd_lab.devices.cxgb4.entity_names import entity_name
 from vmcoredd_lab.devices.cxgb4.layout import Layout, Parts
@@ -72,6 +73,10 @@ class TableViews(RegisterViews):
     @cached_property
     def _frames(self) -> EntityFrames:
         return EntityFrames(self)
+
+    def context(self) -> Context:
+        """Return what the meaning of the payloads depends on."""
+        return self._frames.context()
 
     @property
     def encoding(self) -> dict[str, Any]:
@@ -142,12 +147,16 @@ class TableViews(RegisterViews):
 
         return to_frame(TidInfo().ranges(self._frames.parts("tid_info")[2], self._frames.context()))
 
+    def pcie_config_fields_table(self) -> Table:
+        """Return the fields of the PCIe configuration registers as a table."""
+        from vmcoredd_lab.devices.cxgb4.entities.pcie_config import PcieConfig
+
+        return PcieConfig().fields(self._frames.parts("pcie_config")[2], self._frames.context())
+
     @property
     def pcie_config_fields(self) -> pd.DataFrame:
         """The fields of the PCIe configuration registers, from entity pcie_config."""
-        from vmcoredd_lab.devices.cxgb4.entities.pcie_config import PcieConfig
-
-        return to_frame(PcieConfig().fields(self._frames.parts("pcie_config")[2], self._frames.context()))
+        return to_frame(self.pcie_config_fields_table())
 
     @property
     def cim_la_samples(self) -> pd.DataFrame:

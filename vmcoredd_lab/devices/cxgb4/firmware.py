@@ -5,10 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vmcoredd_lab.devices.cxgb4.entity_names import read_table
+from vmcoredd_lab.devices.cxgb4.register_table import Field
 
-__all__ = ["PCIE_FW", "FirmwareState", "firmware_state"]
+__all__ = ["PCIE_FW", "PCIE_FW_FIELDS", "FirmwareState", "firmware_state"]
 
 PCIE_FW = 0x30B8
+# PCIE_FW_ERR_S and its like, t4fw_api.h; STAGE to REGISTERED in Chelsio's Unified Wire of 2016 alone. The register table has
+# no fields of this register.
+PCIE_FW_FIELDS = tuple(
+    Field(name, lsb, width)
+    for name, lsb, width in (
+        ("ERR", 31, 1), ("INIT", 30, 1), ("HALT", 29, 1), ("EVAL", 24, 3), ("STAGE", 21, 3), ("ASYNCNOT_VLD", 20, 1),
+        ("ASYNCNOTINT", 19, 1), ("ASYNCNOT", 16, 3), ("MASTER_VLD", 15, 1), ("MASTER", 12, 3), ("RESET_VLD", 11, 1),
+        ("RESET", 8, 3), ("REGISTERED", 0, 8),
+    )
+)  # fmt: skip
 UNREACHABLE = {
     0xFFFFFFFF: "the adapter does not answer (reads give all ones)",
     0xEEEEEEEE: "register access is blocked (reset in progress)",

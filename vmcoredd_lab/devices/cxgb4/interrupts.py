@@ -13,7 +13,9 @@ from vmcoredd_lab.devices.cxgb4.reg_dump import RegDump
 from vmcoredd_lab.devices.cxgb4.register_table import Field, parse_fields
 from vmcoredd_lab.tables import Column, Schema, Table
 
-__all__ = ["INTERRUPTS", "interrupt_causes"]
+__all__ = ["INTERRUPTS", "NAMELESS", "interrupt_causes", "sources"]
+
+NAMELESS = "(no name)"
 
 INTERRUPTS = Schema(
     "interrupt_causes",
@@ -35,6 +37,13 @@ INTERRUPTS = Schema(
             "whether the interrupt was enabled for this bit; missing where that is not known",
         ),
         Column("meaning", "text", "what the bit says"),
+        Column(
+            "kind",
+            "category",
+            "parity, ecc_ue, ecc_ce, protocol, timeout, access, event, summary (of others), ...",
+            rank=1,
+        ),
+        Column("severity", "category", "what it means where its interrupt is enabled; missing where not known", rank=1),
     ),
 )
 
@@ -64,14 +73,24 @@ def interrupt_causes(dump: RegDump) -> Table:
             value = field.of(word)
             if not value:
                 continue
-            fact = known.get(name, {}).get(field.lsb)
+            fact = known.get(name, {}).get(field.lsb) or _nameless(known.get(name, {}), field)
             rows.append((
                 block, name, None if instance is np.ma.masked else int(instance),
                 table.scopes.categories[scope] if scope >= 0 else None, address, word, field.name, field.lsb, value,
                 bool(fact and fact["driver_fatal"] == "1"), _enabled(dump, fact, address, name),
-                fact["meaning"] if fact else None,
+                fact["meaning"] if fact else None, fact["class"] if fact else None, fact["severity"] if fact else None,
             ))  # fmt: skip
     return Table.from_rows(INTERRUPTS, rows)
+
+
+def _nameless(facts: dict[int, dict[str, str]], field: Field) -> dict[str, str] | None:
+    """Return what is known of a bit without a name: the enable register, which all bits of a cause register share."""
+    if field.name != NAMELESS or not facts:
+        return None
+    like = dict.fromkeys(next(iter(facts.values())), "")
+    enables = {fact["enable_register"] for fact in facts.values()}
+    return like | {"enable_register": enables.pop() if len(enables) == 1 else "", "lsb": str(field.lsb), "severity": "warning",
+                   "class": "other", "meaning": "a bit without a name"}  # fmt: skip
 
 
 def _fields(name: str, text: str, word: int) -> list[Field]:
@@ -85,13 +104,13 @@ def _fields(name: str, text: str, word: int) -> list[Field]:
     while rest:
         lowest = (rest & -rest).bit_length() - 1
         width = (~(rest >> lowest) & -~(rest >> lowest)).bit_length() - 1
-        fields.append(Field("(no name)", lowest, width))
+        fields.append(Field(NAMELESS, lowest, width))
         rest &= ~(((1 << width) - 1) << lowest)
     return sorted(fields, key=lambda f: -f.lsb)
 
 
 def _enabled(dump: RegDump, fact: dict[str, str] | None, address: int, name: str) -> bool | None:
-    """Return whether the bit is set in the enable register of the same instance."""
+    """Return whether the bit is set in the enable register of the same instance; None where there is none."""
     enable = fact["enable_register"] if fact else ""
     if not fact or enable not in dump.table.by_name:
         return None
@@ -101,3 +120,13 @@ def _enabled(dump: RegDump, fact: dict[str, str] | None, address: int, name: str
         return None
     word = dump.value(enables[causes.index(address)])
     return None if word is None else bool(word >> int(fact["lsb"]) & 1)
+
+
+@cache
+def sources(chip: str) -> dict[str, list[str]]:
+    """Return, for each bit that stands for others (``PL_INT_CAUSE.SGE``), the cause registers below it."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for name, facts in _bits(chip).items():
+        for parent in {fact["parent"] for fact in facts.values()}:
+            found[parent].append(name)
+    return found

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from vmcoredd_lab.devices.comparison import Field
 from vmcoredd_lab.devices.cxgb4.entity_names import read_table
 from vmcoredd_lab.errors import NotInFileError
 from vmcoredd_lab.package_data import package_text
@@ -27,19 +28,6 @@ _RUN = re.compile(r"(0x[0-9a-f]+)(?:\+(0x[0-9a-f]+)\*(\d+))?")
 CHIPS = ("T4", "T5", "T6")
 _PF_FIRST, _PF_END, _PF_STEP = 0x1E000, 0x20000, 0x400
 _PORTS = {"T4": (0x20000, 0x2000, 4), "T5": (0x30000, 0x4000, 4), "T6": (0x30000, 0x4000, 2)}
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """A field of a register: its bits are ``(value >> lsb) & (2**width - 1)``."""
-
-    name: str
-    lsb: int
-    width: int
-
-    def of(self, word: int) -> int:
-        """Return the field's value in a register's value."""
-        return (word >> self.lsb) & ((1 << self.width) - 1)
 
 
 @dataclass(frozen=True, slots=True)

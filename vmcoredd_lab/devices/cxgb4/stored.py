@@ -78,6 +78,16 @@ class StoredEntities:
         first = next(self._pieces(entity, Problems()), None)
         return first.data if first else b""
 
+    def beginning(self, name: str | int) -> tuple[bytes | memoryview, EntityHeader]:
+        """Return an entity's first decoded bytes, at least its header where it has one, and the entity's header.
+
+        Raises
+        ------
+        NotInFileError: as :meth:`decoded`.
+        """
+        entity = self._find(name)
+        return self._beginning(entity), entity
+
     def _find(self, name: str | int) -> EntityHeader:
         number = entity_number(name)
         shown = escape(str(name))
@@ -139,6 +149,11 @@ class StoredEntities:
     @cached_property
     def _cache(self) -> dict[int, Decoded]:
         return {}
+
+    def known_damage(self, number: int) -> list[tuple[int, int]]:
+        """Return the damaged ranges of an entity as far as it has been inflated already."""
+        known: Decoded | None = self._cache.get(number)
+        return known.damaged if known is not None else []
 
     def entity_bytes(self, name: str | int) -> bytes:
         """Return an entity's bytes as the driver collected them: decompressed, without padding; damaged ranges are zero.

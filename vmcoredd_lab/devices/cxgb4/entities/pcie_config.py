@@ -21,7 +21,7 @@ from vmcoredd_lab.devices.cxgb4.register_table import Field, parse_fields
 from vmcoredd_lab.tables import Codes, Column, Schema, Table
 from vmcoredd_lab.text import plural
 
-__all__ = ["DECODERS", "PcieConfig"]
+__all__ = ["DECODERS", "PcieConfig", "collected_fields"]
 
 SLOTS = 97  # words of the buffer; the last ones are not used
 ALL_ONES = 0xFFFFFFFF
@@ -116,6 +116,11 @@ class PcieConfig(EntityDecoder):
         if (values == ALL_ONES).all():
             return "the function did not answer: all ones"
         return f"device {first & 0xFFFF:04x}:{first >> 16:04x}, {plural(len(values), 'register')}"
+
+
+def collected_fields(context: Context) -> list[list[Field]]:
+    """Return the fields of each collected register, in the order of the payload's words."""
+    return _collected(context.unified_wire).fields
 
 
 def _codes(names: list[str]) -> Codes:

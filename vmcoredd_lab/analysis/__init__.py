@@ -1,0 +1,1 @@
+"""What the data mean: findings, signature, timeline, differences. Tables in, tables out."""
