@@ -181,9 +181,13 @@ class Kdump:
     signature: bytes = b"KDUMP   "
     release: str = "6.1.0-test"
     header: dict[str, int] = field(default_factory=dict)
+    packed: bool = False
 
     def build(self) -> bytes:
-        """Return the file. `header` replaces members of block 0 and of the sub-header by name."""
+        """Return the file. `header` replaces members of block 0 and of the sub-header by name.
+
+        `packed`: members of the sub-header follow each other without fill, as QEMU does it.
+        """
         mark, size = MARK[self.order], self.block_size
         sub_size = struct.calcsize(mark + self._sub_format())
         sub_blocks = max(1, -(-(sub_size + len(self.notes)) // size))
@@ -220,7 +224,7 @@ class Kdump:
         if self.bits == 64:
             kinds = ["q", "i", "i", *"Q" * 11]
         else:
-            eight = "Q" if self.machine == "i386" else "4xQ"
+            eight = "Q" if self.machine == "i386" or self.packed else "4xQ"
             kinds = ["i", "i", "i", "I", "I", *(eight, "I") * 3, eight, "Q", "Q"]
         return "".join(kinds[:members])
 

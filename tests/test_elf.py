@@ -103,6 +103,22 @@ def test_program_headers_of_another_size_are_a_problem_and_read_all_the_same(bit
 # -- segments ---------------------------------------------------------------------------------------------------------
 
 
+def test_where_program_headers_were_never_written_the_notes_behind_them_are_found() -> None:
+    whole = elf(notes(usual_notes()), Segment(b"\xff" * 9000))
+    data = whole[:64] + bytes(112) + whole[176:]
+    core = vl.open_vmcore(data)
+    assert core.notes_table().values("owner") == vl.open_vmcore(whole).notes_table().values("owner")
+    assert [bytes(d.data) for d in core.device_dumps] == [bytes(d.data) for d in vl.open_vmcore(whole).device_dumps]
+    (row,) = core.problems_table().records()
+    assert (row["where"], "5 notes found behind them" in row["message"]) == ("program headers", True)
+
+
+def test_where_nothing_follows_empty_program_headers_that_is_said() -> None:
+    core = vl.open_vmcore(elf(notes(b""))[:64] + bytes(56 + 5000))
+    assert [row["where"] for row in core.problems_table().records()] == ["program headers"]
+    assert len(core.notes_table()) == 0
+
+
 @pytest.mark.parametrize("order", ORDERS)
 def test_segments_are_the_program_headers_in_file_order(order: str) -> None:
     data = elf(notes(usual_notes(order=order)), *MEMORY, order=order)
@@ -316,8 +332,18 @@ def test_there_are_two_address_spaces(core: vl.Vmcore) -> None:
 def test_the_size_of_memory_is_exact_whatever_the_headers_say() -> None:
     huge = Segment(filesz=(1 << 64) - 1, memsz=(1 << 64) - 1)
     core = vl.open_vmcore(elf(notes(usual_notes()), huge, huge, Segment(b"xy", memsz=5)))
-    assert core.container.memory_size() == (2 * ((1 << 64) - 1) + 5, 2 * ((1 << 64) - 1) + 2)
+    assert core.container.memory_size() == ((1 << 64) - 1, (1 << 64) - 1)
+    nowhere = [Segment(memsz=(1 << 64) - 1, paddr=(1 << 64) - 1)] * 3
+    assert vl.open_vmcore(elf(*nowhere)).container.memory_size() == (3 * ((1 << 64) - 1), 0)
     assert vl.open_vmcore(usual_elf(bits=32)).container.memory_size() == (27 + 0x1000, 27 + 28)
+
+
+def test_memory_that_is_mapped_more_than_once_counts_once() -> None:
+    text = Segment(bytes(0x3000), paddr=0x1000, vaddr=0xFFFFFFFF81000000)
+    core = vl.open_vmcore(
+        elf(text, Segment(bytes(0x2000), paddr=0x2000, memsz=0x4000), Segment(paddr=0x9000, memsz=0x1000))
+    )
+    assert core.container.memory_size() == (0x6000, 0x3000)
 
 
 def test_columns_of_a_frame_do_not_share_memory() -> None:

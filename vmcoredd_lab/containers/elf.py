@@ -238,9 +238,19 @@ class ElfContainer(Container):
         return len(self.program_headers)
 
     def memory_size(self) -> tuple[int, int]:
-        """Return the sums of p_memsz and p_filesz over all segments but the notes."""
-        memory = self.program_headers[self.program_headers["p_type"] != PT_NOTE]
-        return _exact_sum(memory["p_memsz"]), _exact_sum(memory["p_filesz"])
+        """Return the bytes of physical memory that the segments cover, and of those in the file, each counted once.
+
+        Kernel text is mapped twice; QEMU with paging has a segment for every mapping. Where no physical address is known,
+        sizes are added up.
+        """
+        load = self.program_headers["p_type"] == PT_LOAD
+        start, memsz, filesz = (self._native(name)[load] for name in ("p_paddr", "p_memsz", "p_filesz"))
+        known = start != np.uint64((1 << self.bits) - 1)
+        covered, held = (
+            _covered(start[known], size[known]) + _exact_sum(size[~known])
+            for size in (memsz, np.minimum(memsz, filesz))
+        )
+        return covered, held
 
     def segments(self) -> Table:
         """Return the program headers as a table."""
@@ -259,7 +269,17 @@ class ElfContainer(Container):
         return Codes(codes.astype(kind), [P_TYPES.get(n, f"{n:#x}") for n in numbers.tolist()])
 
 
+def _covered(start: np.ndarray[Any, Any], size: np.ndarray[Any, Any]) -> int:
+    """Return how many addresses lie in at least one of the ranges."""
+    order = np.argsort(start, kind="stable")
+    start = start[order]
+    end = start + size[order]
+    end[end < start] = np.iinfo(np.uint64).max  # absurd
+    before = np.concatenate([start[:1], np.maximum.accumulate(end)[:-1]])
+    return _exact_sum(np.where(end > before, end - np.maximum(start, before), np.uint64(0)))
+
+
 def _exact_sum(sizes: np.ndarray[Any, Any]) -> int:
     """Return the sum of unsigned integers, which may need more than 64 bits where sizes are absurd."""
-    low, high = sizes & 0xFFFFFFFF, sizes >> 32 if sizes.itemsize == 8 else sizes[:0]
+    low, high = sizes & np.uint64(0xFFFFFFFF), sizes >> np.uint64(32)
     return int(low.sum(dtype=np.uint64)) + (int(high.sum(dtype=np.uint64)) << 32)

@@ -155,7 +155,8 @@ class KdumpContainer(Container):
         unwritten = self.descriptors.unwritten(count)
         if unwritten:
             self.problems.error(
-                "page descriptors", f"makedumpfile ended before it wrote {unwritten:,} of {count:,} pages: their descriptors are empty",
+                "page descriptors",
+                f"makedumpfile ended before it wrote {unwritten:,} of {count:,} pages: their descriptors are empty",
                 offset=self.descriptors.at(count - unwritten), expected="offset and size of a page", got="zeros",
             )  # fmt: skip
         if needed > self.source.size:
@@ -173,7 +174,7 @@ class KdumpContainer(Container):
     def _notes(self) -> list[Any]:
         offset, size = self.sub_header["offset_note"], self.sub_header["size_note"]
         if not size:
-            if int(self.header["header_version"]) < 4:
+            if int(self.header["header_version"]) < 4 or self._is_diskdump:
                 what = "the older diskdump format" if self._is_diskdump else "this header version"
                 self.problems.warning(
                     "sub-header", f"{what} records no notes: registers and device dumps are not in the file",
@@ -215,7 +216,7 @@ class KdumpContainer(Container):
     @property
     def _one_bitmap(self) -> bool:
         """True in diskdump's files of all memory, which have no second bitmap."""
-        needed = -(-(-(-int(self.header["max_mapnr"]) // 8)) // self.block_size)
+        needed = -(-int(self.header["max_mapnr"]) // (8 * self.block_size))
         return self._is_diskdump and int(self.header["bitmap_blocks"]) < 2 * needed
 
     @property
@@ -331,12 +332,13 @@ class KdumpContainer(Container):
         return int(self.header["current_cpu"]) or None
 
     def identity(self) -> dict[str, str]:
-        """Return utsname of the crashed kernel, and how makedumpfile wrote the file."""
+        """Return utsname of the crashed kernel, and how the file was written; QEMU fills in no utsname but the machine."""
         names = ("nodename", "release", "version", "machine", "domainname")
         known = {n: self._utsname(n) for n in names}
         status = int(self.header["status"])
         known["compression"] = ", ".join(n for bit, n in STATUS.items() if status & bit) or "none"
         known["dump_level"] = str(self.sub_header["dump_level"])
+        known["writer"] = "makedumpfile" if self._utsname("sysname") or not self._utsname("machine") else "QEMU"
         return {k: v for k, v in known.items() if v not in ("", "(none)", "Unknown")}
 
 

@@ -57,6 +57,13 @@ class Descriptors:
         found: Array = (offsets < end) & (end - offsets >= sizes) & self._possible(offsets, sizes, flags)
         return found
 
+    def behind_the_end(self, offsets: Array, sizes: Array, flags: Array, farthest: int) -> Array:
+        """Return which descriptors can be true but for the file's end; no page's data lie behind ``farthest``."""
+        end = np.uint64(self._source.size)
+        cut = (offsets <= np.uint64(min(farthest, (1 << 64) - 1))) & (offsets + sizes > end)
+        found: Array = cut & self._possible(offsets, sizes, flags)
+        return found
+
     def _possible(self, offsets: Array, sizes: Array, flags: Array) -> Array:
         sized = (sizes > 0) & (sizes <= np.uint64(self._block_size))
         return sized & (offsets > np.uint64(self.offset)) & np.isin(flags, FLAGS)
@@ -116,11 +123,15 @@ class Descriptors:
         low, high = 0, count
         while low < high:  # the first one behind which all looked at are empty
             middle = (low + high) // 2
-            if self.one(middle) == (0, 0, 0):
+            if self._is_empty(middle):
                 high = middle
             else:
                 low = middle + 1
-        return count - low if count and self.one(count - 1) == (0, 0, 0) else 0
+        return count - low if count and self._is_empty(count - 1) else 0
+
+    def _is_empty(self, rank: int) -> bool:
+        desc = self.one(rank)
+        return desc is not None and desc[:2] == (0, 0)
 
     def data_end(self, count: int) -> int:
         """Return where the data of the last of ``count`` pages end, as far as the descriptors in the file tell."""

@@ -28,6 +28,7 @@ _WORTH_A_THREAD = 16 << 10  # bytes in a page that is worth a thread with codecs
 _COUNT_BEFORE_READING = 4 << 20  # bytes of bitmap (128 GiB of 4 KiB pages) that are counted before a page is believed
 
 Stored = tuple[list["memoryview | None"], list[int]]  # of each page the stored bytes and the flags
+_GONE = memoryview(b"")
 
 
 class KdumpMemory(ContainerMemory):
@@ -103,7 +104,7 @@ class KdumpMemory(ContainerMemory):
             assert rank is not None
             pages += self._inflated(self._stored(rank, min(step, count - at)), self._codecs)
             for i in range(at, len(pages)):
-                if pages[i] is None:
+                if not pages[i]:
                     pages[i] = self._load(frame + i)
         return pages
 
@@ -169,7 +170,10 @@ class KdumpMemory(ContainerMemory):
     # -- all pages in order -------------------------------------------------------------------------------------------
 
     def _stored(self, rank: int, count: int) -> Stored:
-        """Return the stored bytes and the flags of ``count`` pages from ``rank`` on; None where a descriptor is wrong."""
+        """Return the stored bytes and the flags of ``count`` pages from ``rank`` on.
+
+        None where a descriptor is wrong, ``_GONE`` where the file ends before the page or its descriptor.
+        """
         offsets, sizes, flags = self._descriptors.read(rank, count)
         good = self._descriptors.whole(offsets, sizes, flags)
         window, low, end = memoryview(b""), 0, 0
@@ -182,23 +186,27 @@ class KdumpMemory(ContainerMemory):
                 end = 0  # damaged: the pages are all over the file
         found: list[memoryview | None] = []
         shared: dict[int, memoryview] = {}
-        for offset, size, ok in zip(offsets.tolist(), sizes.tolist(), good.tolist(), strict=True):
+        gone = self._descriptors.behind_the_end(offsets, sizes, flags, self._reasons.farthest)
+        for offset, size, ok, lost in zip(offsets.tolist(), sizes.tolist(), good.tolist(), gone.tolist(), strict=True):
             if not ok:
-                found.append(None)
+                found.append(_GONE if lost else None)
             elif low <= offset and offset + size <= end:
                 found.append(window[offset - low : offset - low + size])
             else:
                 if offset not in shared:
                     shared[offset] = self._source.view(offset, size)
                 found.append(shared[offset][:size])
-        found += [None] * (count - len(found))
+        found += [_GONE] * (count - len(found))
         return found, [*flags.tolist(), *[STORED] * (count - len(flags))]
 
     def _inflated(self, stored: Stored, codecs: Codecs) -> list[Any]:
-        """Return pages of their stored bytes; None for what is damaged."""
+        """Return pages of their stored bytes; None for what is damaged, nothing for what the file ends before."""
         pages: list[Any] = []
         size, last, inflate = self._block_size, STORED, codecs[STORED]
         for data, flags in zip(*stored, strict=True):
+            if data is _GONE:
+                pages.append(b"")
+                continue
             if flags == STORED or data is None:
                 pages.append(data if data is not None and len(data) == size else None)
                 continue
@@ -215,6 +223,8 @@ class KdumpMemory(ContainerMemory):
         count = max(1, size // self._block_size)
         for step in range(self._dumped.steps):
             rank, frames = self._dumped.in_step(step)
+            if self._dumped.is_counted:
+                frames = frames[: max(0, self._reasons.written - rank)]
             for at in range(0, len(frames), count):
                 yield rank + at, frames[at : at + count]
 
@@ -252,18 +262,19 @@ class KdumpMemory(ContainerMemory):
     def _runs(self, frames: np.ndarray[Any, Any], pages: list[Any]) -> Iterator[tuple[int, bytes]]:
         """Yield pages joined as far as their frames follow one another; damaged ones are recorded and left out."""
         first, count = int(frames[0]), len(frames)
-        if int(frames[-1]) - first == count - 1 and None not in pages:
+        if int(frames[-1]) - first == count - 1 and all(pages):
             yield first * self._block_size, b"".join(pages)
             return
         run: list[Any] = []
         following = -1
         for frame, page in zip(frames.tolist(), pages, strict=True):
-            if page is None or frame != following:
+            if not page or frame != following:
                 if run:
                     yield (following - len(run)) * self._block_size, b"".join(run)
                 run = []
-            if page is None:
-                self._record(frame)
+            if not page:
+                if page is None:
+                    self._record(frame)
                 following = -1
                 continue
             run.append(page)

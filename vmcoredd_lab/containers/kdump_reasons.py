@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 from vmcoredd_lab.containers.kdump_bitmaps import Bitmap, DumpedFrames
@@ -80,21 +81,26 @@ class Reasons:
 
     def misplaced(self, frame: int, rank: int, offset: int, size: int) -> MissingMemoryError:
         """Return the error for a page whose descriptor does not lead to its bytes."""
-        if not offset and not size and (self._incomplete or self._never_written(rank)):
+        if not offset and not size and (self._incomplete or rank >= self.written):
             return self.cut(frame, rank, "makedumpfile ended before it wrote it", None)
-        farthest = self._descriptors.at(self._frames) + (self._frames + 1) * self._block_size
         if not 0 < size <= self._block_size:
             return self.damage(frame, rank, f"1 to {self._block_size:,} stored bytes", f"{size:,}")
-        if not self._descriptors.at(rank) < offset <= farthest:
+        if not self._descriptors.at(rank) < offset <= self.farthest:
             return self.damage(
-                frame, rank, f"data between {self._descriptors.at(rank + 1):#x} and {farthest:#x}", f"{offset:#x}"
+                frame, rank, f"data between {self._descriptors.at(rank + 1):#x} and {self.farthest:#x}", f"{offset:#x}"
             )
         return self.cut(frame, rank, "the file ends before its data do", offset + size)
 
-    def _never_written(self, rank: int) -> bool:
-        """Return True where this descriptor and all behind it were left empty."""
+    @property
+    def farthest(self) -> int:
+        """Where the last page's data could begin at the most."""
+        return self._descriptors.at(self._frames) + (self._frames + 1) * self._block_size
+
+    @cached_property
+    def written(self) -> int:
+        """The pages before those whose descriptors were left empty up to the last."""
         total = self._dumped.total
-        return rank >= total - self._descriptors.unwritten(total)
+        return total - self._descriptors.unwritten(total)
 
     def cut(self, frame: int, rank: int, why: str, end: int | None) -> MissingMemoryError:
         """Return the error for a page that was never written, or lies behind the end of the file; ``end``: where it would end."""

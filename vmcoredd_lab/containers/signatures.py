@@ -5,6 +5,8 @@ from __future__ import annotations
 from shlex import quote
 
 from vmcoredd_lab.source import ByteSource
+from vmcoredd_lab.source.commands import file_name
+from vmcoredd_lab.source.urls import is_url
 
 __all__ = ["describe"]
 
@@ -44,7 +46,8 @@ def _describe(source: ByteSource) -> tuple[str, str]:
     head = source.read(0, 4096)
     for magic, name, hint in _KINDS:
         if head.startswith(magic):
-            return name, hint.format(quote(source.name))
+            todo = hint.format(quote(file_name(source.name)))
+            return name, f"download it, then {todo}" if is_url(source.name) and "{0}" in hint else todo
     first = head[:8].hex(" ")
     if not head.strip(b"\0"):
         return (

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 
-__all__ = ["device_of"]
+__all__ = ["device_of", "devices_of"]
 
 # "cxgb4 0000:02:00.4: text", "cxgb4 0000:02:00.4 eth0: text", "pcieport 0000:00:1c.0: AER: text"
 _PCI = re.compile(r"([A-Za-z0-9][\w.+-]*) ([0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])(?=[: ])")
@@ -25,6 +26,22 @@ def device_of(text: str, dictionary: str | None) -> str | None:
         return f"{subsystem} {device}"
     match = _PCI.match(text)
     return f"{match[1]} {match[2]}" if match else None
+
+
+def devices_of(texts: Sequence[str], dictionaries: Sequence[str | None], where: Iterable[int]) -> list[str | None]:
+    """Return the device of each record; only those of ``where`` may be about one. Equal beginnings are looked at once."""
+    known: dict[str, str | None] = {}
+    found: list[str | None] = [None] * len(texts)
+    for i in where:
+        text, about = texts[i], dictionaries[i]
+        if about is not None:
+            found[i] = device_of(text, about)
+            continue
+        head = text[: text.find(" ", text.find(" ") + 1) + 1] or text[:80]
+        if head not in known:
+            known[head] = device_of(head, None)
+        found[i] = known[head]
+    return found
 
 
 def _named(dictionary: str) -> tuple[str, str] | None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from vmcoredd_lab.tables import Table
+import numpy as np
 
-__all__ = ["Line", "printed", "readable", "stamp"]
+from vmcoredd_lab.tables import Codes, Table
 
-_MARKED = ("torn", "lost", "damaged")
+__all__ = ["Line", "printed", "printed_text", "readable", "stamp"]
+
+_MARKED = frozenset(("torn", "overwritten", "lost", "damaged"))
 _UNREADABLE = re.compile(r"[^\n\t -~]")
 
 Line = tuple[str, str, str | None]  # the time in brackets, the text, the level
@@ -21,7 +23,10 @@ def stamp(time_ns: int | None) -> str:
     >>> stamp(12_345_678_999), stamp(None)
     ('[   12.345678]', '[            ]')
     """
-    return "[            ]" if time_ns is None else f"[{time_ns // 10**9:5d}.{time_ns % 10**9 // 1000:06d}]"
+    if time_ns is None:
+        return "[            ]"
+    seconds, microseconds = divmod(time_ns // 1000, 1_000_000)
+    return f"[{seconds:5d}.{microseconds:06d}]"
 
 
 def readable(text: str) -> str:
@@ -30,6 +35,8 @@ def readable(text: str) -> str:
     >>> readable("caf\u00e9 \u202e")
     'café \\u202e'
     """
+    if text.isprintable():
+        return text
     return _UNREADABLE.sub(lambda m: m[0] if m[0].isprintable() else f"\\u{ord(m[0]):04x}", text)
 
 
@@ -42,20 +49,38 @@ def printed(log: Table) -> Iterator[Line]:
     for time_ns, level, text, state in zip(
         *(log.values(n) for n in ("time_ns", "level", "text", "state")), strict=True
     ):
-        if state == "overwritten" and not text:
-            gone += 1
-            continue
+        if state in _MARKED:
+            if state == "overwritten" and not text:
+                gone += 1
+                continue
+            text = f"({state}) {text}"
         if gone:
             yield _gone(gone)
             gone = 0
         head = stamp(time_ns)
-        mark = f"({state}) " if state in _MARKED or state == "overwritten" else ""
+        if text.isprintable():
+            yield head, text, level
+            continue
         first, *more = readable(text).split("\n")
-        yield head, mark + first, level
+        yield head, first, level
         for line in more:
             yield " " * len(head), line, level
     if gone:
         yield _gone(gone)
+
+
+def printed_text(log: Table) -> str:
+    """Return all lines as one text."""
+    texts, times = log.columns["text"], log.columns["time_ns"]
+    states = log.columns["state"]
+    whole = isinstance(states, Codes) and not any(
+        states.categories[code] in _MARKED for code in np.unique(states.codes)
+    )
+    if not whole or isinstance(times, np.ma.MaskedArray) or not "".join(texts).isprintable():
+        return "".join(f"{head} {text}\n" for head, text, _ in printed(log))
+    seconds, rest = np.divmod(times // np.uint64(1000), np.uint64(1_000_000))
+    rows = zip(seconds.tolist(), rest.tolist(), texts, strict=True)
+    return "".join([f"[{s:5d}.{us:06d}] {text}\n" for s, us, text in rows])
 
 
 def _gone(count: int) -> Line:

@@ -18,7 +18,7 @@ import numpy as np
 
 from vmcoredd_lab.containers.memory import EXCLUDED
 from vmcoredd_lab.errors import NotInFileError
-from vmcoredd_lab.kernel.devices import device_of
+from vmcoredd_lab.kernel.devices import devices_of
 from vmcoredd_lab.kernel.layout import Layouts
 from vmcoredd_lab.kernel.linear import symbol
 from vmcoredd_lab.kernel.printk_log import read_log
@@ -65,6 +65,7 @@ DMESG = Schema(
 WHERE = "kernel log"
 MOST_PROBLEMS = 32
 IN_TASK, CPU = 0x80000000, 0x7FFFFFFF
+ADDRESS_END = 64  # a driver's name, a space and a PCI address end before
 _NO_TEXT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -173,7 +174,8 @@ def table_of(records: LogRecords | None) -> Table:
     if records is None:
         return Table.from_rows(DMESG, ())
     texts = _texts(records)
-    dictionary = [None if d is None else printable(d) for d in records.dictionary] or [None] * len(texts)
+    noted = any(records.dictionary)
+    dictionary = [None if d is None else printable(d) for d in records.dictionary] if noted else [None] * len(texts)
     columns: dict[str, Any] = {
         "seq": records.seq,
         "time_ns": records.time if np.ma.getmaskarray(records.time).any() else np.ma.getdata(records.time),
@@ -181,7 +183,7 @@ def table_of(records: LogRecords | None) -> Table:
         "facility": Codes(np.where(records.facility < 32, records.facility, -1).astype(np.int8), FACILITIES),
         "caller": _callers(records.caller),
         "text": texts,
-        "device": [device_of(text, about) for text, about in zip(texts, dictionary, strict=True)],
+        "device": devices_of(texts, dictionary, _with_address(records)),
         "state": Codes(records.state.astype(np.int8), STATES),
         "dictionary": dictionary,
     }
@@ -190,11 +192,36 @@ def table_of(records: LogRecords | None) -> Table:
 
 
 def _texts(records: LogRecords) -> list[str]:
-    data, ends = records.region.data, (records.start + records.length).tolist()
-    return [
-        text if (text := data[start:end].decode("utf-8", "backslashreplace")).isprintable() else printable(text)
-        for start, end in zip(records.start.tolist(), ends, strict=True)
-    ]
+    """Return the texts; only those with bytes that are not printable ASCII are looked at one by one."""
+    data, start, end = records.region.data, records.start, records.start + records.length
+    octets = np.frombuffer(data, np.uint8)
+    odd = np.zeros(len(octets) + 1, np.int32)
+    np.cumsum((octets - np.uint8(0x20)) > 0x5E, out=odd[1:])
+    whole = data.decode("latin-1")
+    texts = [""] * len(start)
+    there = np.flatnonzero(records.length)
+    for i, low, high in zip(there.tolist(), start[there].tolist(), end[there].tolist(), strict=True):
+        texts[i] = whole[low:high]
+    for i in np.flatnonzero(odd[end] != odd[start]).tolist():
+        texts[i] = printable(data[start[i] : end[i]].decode("utf-8", "backslashreplace"))
+    return texts
+
+
+def _with_address(records: LogRecords) -> list[int]:
+    """Return which records have a PCI address as their second word, or a dictionary: the others are about no device."""
+    octets = np.frombuffer(records.region.data + bytes(ADDRESS_END), np.uint8)
+    there = np.flatnonzero(records.length)
+    heads = octets[records.start[there][:, None] + np.arange(ADDRESS_END - 16)]
+    space = (heads == ord(" ")).argmax(axis=1) + records.start[there]
+    at = np.zeros(len(there), bool)
+    for domain in range(4, 9):
+        at |= (
+            (octets[space + 1 + domain] == ord(":"))
+            & (octets[space + 4 + domain] == ord(":"))
+            & (octets[space + 7 + domain] == ord("."))
+        )
+    noted = [i for i, about in enumerate(records.dictionary) if about is not None]
+    return sorted({*there[at].tolist(), *noted})
 
 
 def printable(text: str) -> str:
@@ -204,7 +231,8 @@ def printable(text: str) -> str:
 
 def _callers(caller: Any) -> list[str | None]:
     listed: list[int | None] = caller.tolist()
-    return [None if c is None else f"C{c & CPU}" if c & IN_TASK else f"T{c}" for c in listed]
+    names = {c: None if c is None else f"C{c & CPU}" if c & IN_TASK else f"T{c}" for c in set(listed)}
+    return [names[c] for c in listed]
 
 
 def states_in_words(table: Table) -> str:

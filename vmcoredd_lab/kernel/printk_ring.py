@@ -125,19 +125,21 @@ class _Reader:
         state[no_info & (state != OVERWRITTEN)] = DAMAGED
         seq = self._sequence(infos["seq"], state, no_info)
         kept = self._kept(ids, descs, state)
-        infos, no_info = infos[kept], no_info[kept] | (state[kept] == DAMAGED) & (infos["ts_nsec"][kept] == 0)
+        if not kept.all():
+            infos, no_info, seq, state, start, length = (a[kept] for a in (infos, no_info, seq, state, start, length))
+        no_info = no_info | (state == DAMAGED) & (infos["ts_nsec"] == 0)
         level, facility = self._level(infos)
         level[no_info] = facility[no_info] = -1
         return LogRecords(
             region=data,
-            seq=seq[kept],
+            seq=seq,
             time=np.ma.array(infos["ts_nsec"].astype(np.uint64), mask=no_info),
             level=level,
             facility=facility,
             caller=np.ma.array(self._caller(infos), mask=no_info),
-            state=state[kept],
-            start=start[kept],
-            length=length[kept],
+            state=state,
+            start=start,
+            length=length,
             dictionary=self._dictionary(infos, no_info),
         )
 
@@ -152,7 +154,7 @@ class _Reader:
             pieces.append(np.frombuffer(region.data, form, many))
             at = np.arange(many, dtype=np.int64) * form.itemsize
             holes.append(region.missing(at, np.full(many, form.itemsize)))
-        return np.concatenate(pieces), np.concatenate(holes)
+        return (pieces[0], holes[0]) if len(pieces) == 1 else (np.concatenate(pieces), np.concatenate(holes))
 
     def _kept(self, ids: Array, descs: Array, state: Array) -> Array:
         """Return which are records: the ring begins with one descriptor that never was one (DESC0_ID)."""
@@ -227,10 +229,12 @@ class _Reader:
         position = np.arange(len(recorded), dtype=np.uint64)
         base = recorded.astype(np.uint64) - position
         good = ((state == FINALIZED) | (state == COMMITTED)) & ~no_info
-        values, counts = np.unique(base[good], return_counts=True)
-        if not len(values):
+        if not good.any():
             return position
-        usual = values[counts.argmax()]
+        usual = base[good][-1]
+        if np.count_nonzero(base[good] == usual) * 2 < np.count_nonzero(good):
+            values, counts = np.unique(base[good], return_counts=True)
+            usual = values[counts.argmax()]
         state[good & (base != usual)] = DAMAGED
         found: Array = position + usual
         return found
@@ -251,9 +255,12 @@ class _Reader:
     def _dictionary(infos: Array, no_info: Array) -> list[str | None]:
         if "dev_info" not in (infos.dtype.names or ()):
             return []
+        at = (infos.dtype.fields or {})["dev_info"][1]
+        octets = infos.view(np.uint8).reshape(len(infos), infos.dtype.itemsize)
+        noted = (octets[:, at] != 0) | (octets[:, at + 16] != 0)  # the first bytes of subsystem and device
         subsystem, device = infos["dev_info"]["subsystem"], infos["dev_info"]["device"]
         found: list[str | None] = [None] * len(infos)
-        for i in np.flatnonzero(((subsystem != b"") | (device != b"")) & ~no_info).tolist():
+        for i in np.flatnonzero(noted & ~no_info).tolist():
             parts = ((b"SUBSYSTEM=", subsystem[i]), (b"DEVICE=", device[i]))
             lines = [key + value.split(b"\0")[0] for key, value in parts if value]
             found[i] = b"\n".join(lines).decode("utf-8", "backslashreplace")

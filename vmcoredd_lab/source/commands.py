@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from shlex import quote
 
-__all__ = ["MEMBER", "unpack_command"]
+from vmcoredd_lab.source.urls import is_url
+
+__all__ = ["MEMBER", "file_name", "unpack_command"]
 
 MEMBER = "tar member "  # begins the layer of an archive; the member's name follows
 _FILTERS = {
@@ -15,6 +17,11 @@ _FILTERS = {
 }
 
 
+def file_name(name: str) -> str:
+    """Return what a file is called on this machine: of a URL what comes behind the last slash, as downloading names it."""
+    return (name.rstrip("/").rpartition("/")[2] or "vmcore") if is_url(name) else name
+
+
 def unpack_command(name: str, layers: tuple[str, ...]) -> str:
     """Return the command for a file of this name, wrapped in these layers (``ByteSource.layers``), outermost first.
 
@@ -22,7 +29,11 @@ def unpack_command(name: str, layers: tuple[str, ...]) -> str:
     'gzip -dc a.gz | makedumpfile -R vmcore'
     >>> unpack_command("a.tar.xz", ("xz", "tar member crash/vmcore"))
     'tar -xf a.tar.xz crash/vmcore'
+    >>> unpack_command("https://host/a.gz", ("gzip",))
+    'download https://host/a.gz, then gzip -dc a.gz > vmcore'
     """
+    if is_url(name):
+        return f"download {name}, then {unpack_command(file_name(name), layers)}"
     steps: list[str] = []
     for layer in layers:
         if layer.startswith("tar"):  # finds out itself how the archive is compressed

@@ -19,6 +19,7 @@ from vmcoredd_lab.problems import Problems
 from vmcoredd_lab.progress import Advance, progress
 from vmcoredd_lab.source import flattened_cache
 from vmcoredd_lab.source.base import ByteSource
+from vmcoredd_lab.source.commands import unpack_command
 from vmcoredd_lab.source.flattened_records import LIMIT, RECORD, Headers, Records, find_chain
 from vmcoredd_lab.source.pieces import PiecesSource, last_one_holds
 from vmcoredd_lab.text import plural
@@ -94,15 +95,18 @@ class _Walk:
                 "makedumpfile's flattened format without a record that can be read", path=self._source.name, offset=HEADER_SIZE,
                 expected="a record: offset and size as big-endian 64-bit integers",
                 got=self._source.read(HEADER_SIZE, RECORD).hex(" ") or "the end of the file",
-                hint=f"copy the file again; makedumpfile -R vmcore < {self._source.name} reads such files too",
+                hint=f"copy the file again, or try: {self._command()}",
             )  # fmt: skip
         offsets, sizes, _ = self._records.arrays()
         if len(offsets) > MOST_OVERLAPPING and _overlapping(offsets, sizes) > MOST_OVERLAPPING:
             raise OpenError(
                 "too many records that overlap", path=self._source.name, expected=f"at most {MOST_OVERLAPPING:,}",
-                got=plural(len(offsets), "record"), hint=f"rebuild it first: makedumpfile -R vmcore < {self._source.name}",
+                got=plural(len(offsets), "record"), hint=f"rebuild it first: {self._command()}",
             )  # fmt: skip
         return self._records
+
+    def _command(self) -> str:
+        return unpack_command(self._source.name, (*self._source.layers, "flattened"))
 
     def _walk(self, advance: Advance) -> None:
         position, told, records, previous = HEADER_SIZE, 0, self._records, -1

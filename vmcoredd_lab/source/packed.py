@@ -137,7 +137,8 @@ class PackedSource(ByteSource):
         except ImportError:
             raise OpenError(
                 "a zstd file, for which the package zstandard is needed", path=self.name, expected="zstandard",
-                got="no such package", hint=f"install it: pip install 'vmcoredd-lab[codecs]'; or unpack the file: {self._command()}",
+                got="no such package",
+                hint=f"install it: pip install 'vmcoredd-lab[codecs]'; or unpack the file: {self._command()}",
             ) from None  # fmt: skip
 
     def _check_window(self, stretches: list[Stretch]) -> None:
@@ -284,26 +285,29 @@ class PackedSource(ByteSource):
         stop = min(start + BLOCK, self.size)
         if not spill.size:
             self._begin(0)
-        if spill.size < stop and self._stream is not None:
+        if spill.size < stop:
             with progress(f"unpacking {self.name}", stop - spill.size) as advance:
-                while spill.size < stop and self._stream is not None:
-                    data = self._pull(min(BLOCK, self.size - spill.size))
+                while spill.size < stop:
+                    wanted = min(BLOCK, self.size - spill.size)
+                    data = self._pull(wanted)
                     self._write(spill, data)
-                    if self._stream is None:
-                        self._pass_over(spill)
                     advance(len(data))
+                    if len(data) < wanted and not self._pass_over(spill):
+                        break
         for begin, _ in self._holes[bisect_right(self._holes, start, key=lambda hole: hole[1]) :][:1]:
             stop = min(stop, max(begin, start))
         return spill.read(start, stop - start)
 
-    def _pass_over(self, spill: Spill) -> None:
-        """Go on behind a damaged piece, where there is another."""
+    def _pass_over(self, spill: Spill) -> bool:
+        """Go on behind a damaged piece; False where there is no other."""
         number = bisect_right(self._restarts, spill.size, key=lambda r: r.position)
-        if number < len(self._restarts):
-            hole = (spill.size, self._restarts[number].position)
-            self._holes.append(hole)
-            spill.skip(hole[1] - hole[0])
-            self._begin(number)
+        if number == len(self._restarts):
+            return False
+        hole = (spill.size, self._restarts[number].position)
+        self._holes.append(hole)
+        spill.skip(hole[1] - hole[0])
+        self._begin(number)
+        return True
 
     def _write(self, spill: Spill, data: bytes) -> None:
         try:

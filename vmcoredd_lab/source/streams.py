@@ -7,7 +7,7 @@ import io
 import lzma
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import IO, Any, Protocol, cast
 
 from vmcoredd_lab.source.base import ByteSource
@@ -189,21 +189,31 @@ class MemberStream(Stream):
         """Return the bytes before the damage, which the codec kept for itself: the member again, its last bytes one by one."""
         if isinstance(self.codec, Inflate):
             return b""  # gave them already
-        codec, (place, data), out, left = self._make(), self._began, b"", self._given
+        codec, left, out = self._make(), self._given, bytearray()
         try:
-            while len(out) < most:
-                if not data and codec.needs_input:
-                    step = min(PACKED, self._fed - place) if place < self._fed else 1
-                    data = self._source.read(place, min(step, self._end - place))
-                    if not data:
+            for data in self._again():
+                while len(out) < most and not codec.eof:
+                    part, data = codec.decompress(data, UNPACKED if left else most - len(out)), b""
+                    out += part[left:]
+                    left = max(0, left - len(part))
+                    if codec.needs_input:
                         break
-                    place += len(data)
-                part, data = codec.decompress(data, UNPACKED if left else most - len(out)), b""
-                out += part[left:]
-                left = max(0, left - len(part))
         except _ERRORS:
             pass  # known already
-        return out[:most]
+        return bytes(out[:most])
+
+    def _again(self) -> Iterator[bytes]:
+        """Yield the packed bytes of the member once more, those that were given last one by one."""
+        place, prefix = self._began
+        yield prefix
+        while place < self._fed:
+            data = self._source.read(place, min(PACKED, self._fed - place))
+            if not data:
+                return
+            yield data
+            place += len(data)
+        for number in self._source.read(self._fed, self.place - self._fed):
+            yield bytes([number])
 
     def _next_member(self) -> bool:
         self.place -= len(self.codec.unused_data)
@@ -236,7 +246,7 @@ class ZstdStream(Stream):
         import zstandard
 
         self._error = zstandard.ZstdError
-        self._open = lambda: _At(source, place, source.size if end is None else end)
+        self._open: Callable[[], _At] = lambda: _At(source, place, source.size if end is None else end)
         self._decompressor = zstandard.ZstdDecompressor(max_window_size=MEMORY >> 1)
         self._given = 0
         self._file = self._open()

@@ -80,16 +80,21 @@ def members(source: ByteSource, problems: Problems) -> Iterator[Member]:
             if data + stored > source.size:
                 problems.error("tar archive", f"the archive is cut inside {name}", offset=source.size,
                                expected=f"{data + stored:,} bytes", got=f"{source.size:,} bytes")  # fmt: skip
-            if kind == b"S":
-                pieces, real, begin = _sparse(source, head, data)
-                yield Member(name, begin, stored, real, pieces)
-                data = begin
-            elif any(key.startswith("GNU.sparse") for key in known):
-                yield Member(name, *_sparse_pax(source, extended, data, stored))
-            else:
-                yield Member(name, data, stored, stored)
+            member, data = _member(source, name, head, extended, data, stored)
+            yield member
         place = data + -(-stored // BLOCK) * BLOCK
         name, extended = "", []
+
+
+def _member(source: ByteSource, name: str, head: bytes, extended: list[tuple[str, str]], data: int,
+            stored: int) -> tuple[Member, int]:  # fmt: skip
+    """Return a regular file, and where its ``stored`` bytes begin: blocks of a GNU sparse map may stand before them."""
+    if head[156:157] == b"S":
+        pieces, real, data = _sparse(source, head, data)
+        return Member(name, data, stored, real, pieces), data
+    if any(key.startswith("GNU.sparse") for key, _ in extended):
+        return Member(name, *_sparse_pax(source, extended, data, stored)), data
+    return Member(name, data, stored, stored), data
 
 
 def vmcore_in_archive(source: ByteSource, wanted: Callable[[ByteSource], bool],
@@ -191,7 +196,9 @@ def _sparse(source: ByteSource, head: bytes, data: int) -> tuple[Map, int, int]:
     return _believable(numbers, real), real, data
 
 
-def _sparse_pax(source: ByteSource, extended: list[tuple[str, str]], data: int, stored: int) -> tuple[int, int, int, Map]:
+def _sparse_pax(
+    source: ByteSource, extended: list[tuple[str, str]], data: int, stored: int
+) -> tuple[int, int, int, Map]:
     """Return where the data of a sparse member begin, how much is stored, its real size and its map (GNU tar, pax 0.0 to 1.0)."""
     known = dict(extended)
     real = known.get("GNU.sparse.realsize", known.get("GNU.sparse.size", ""))
