@@ -65,7 +65,7 @@ class Explorer(HexView):
     def _op_rows(self, m: dict[str, Any]) -> Answer:
         one, rows = self._rows(m)
         start, count = max(0, int(m["from"])), max(0, min(int(m["count"]), MOST_ROWS))
-        columns = [[c.name, c.doc, c.kind not in ("text", "category")] for c in one.columns]
+        columns = [[c.name, c.doc, c.kind not in ("text", "category"), one.width(c)] for c in one.columns]
         return {
             "name": one.name, "title": one.title, "columns": columns, "total": len(rows), "all": len(one.table),
             "from": start, "rows": one.cells(rows[start : start + count]), "note": str(one.table.attrs.get("note", "")),
@@ -76,7 +76,7 @@ class Explorer(HexView):
         row = rows[int(m["row"])]
         place = one.where(one.table, row)
         told: dict[str, Any] = {"detail": one.detail(one.table, row)}
-        told["cells"] = [[c.name, one.texts(c)[row][:4000]] for c in one.columns]
+        told["cells"] = [[c.name, one.texts(c)[row][:4000]] for c in one.said]
         if place is not None:
             space = self._spaces.get(place.space)
             told |= {"space": place.space, "at": f"{place.address:x}", "size": place.size, "title": space.title}
@@ -100,5 +100,5 @@ def explore(what: Any, *, rows: int = 14) -> Explorer:
     """
     spaces = space_set(what)
     subject = spaces.core or (spaces.dumps[0] if spaces.dumps else None)
-    diagnosis = getattr(subject, "findings_table", None)
+    diagnosis = None if subject is None else lambda: subject.diagnosis.table
     return Explorer(spaces, diagnosis, rows=max(4, min(rows, 100)))

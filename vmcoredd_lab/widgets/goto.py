@@ -67,9 +67,11 @@ class Goto:
                 return place
         close = [name for name, _ in self._named(text)][:4]
         raise NotInFileError(
-            f"nothing is called {escape(text)}", hint=f"there is {', '.join(close)}" if close else "names of registers, entities, "
-            "device dumps, notes and segments are known",
-        )  # fmt: skip
+            f"nothing is called {escape(text)}",
+            hint=f"there is {', '.join(close)}"
+            if close
+            else "registers, entities, dumps, notes and segments have names",
+        )
 
     def _inside(self, key: str, value: int, text: str) -> int:
         space = self._spaces.get(key)
@@ -96,7 +98,7 @@ class Goto:
         found: list[tuple[str, Place]] = []
         spaces = self._spaces
         for dump in spaces.dumps:
-            key = f"dump:{dump.name}"
+            key = f"dump:{dump.space}"
             found.append((key, Place(key, 0, 1, dump.name)))
             try:
                 found += [(name, Place(entity, 0, 1, name)) for name, entity, _ in spaces.entities(dump)]
@@ -120,7 +122,7 @@ class Goto:
         if not hasattr(nic, "registers_table"):
             return []
         table = nic.registers_table()
-        key = f"entity:{dump.name}/reg_dump"
+        key = f"entity:{dump.space}/reg_dump"
         rows = zip(table.values("register"), table.values("instance"), table.values("address"), strict=True)
         return [  # the register at address A is at byte A of the decoded entity
             (name if instance is None else f"{name}[{instance}]", Place(key, address, 4, name))

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator
 from importlib import resources
 from typing import Any
 
-import anywidget
 import traitlets
 
 from vmcoredd_lab.errors import UsageError, VmcoreddLabError
+from vmcoredd_lab.widgets import anywidget
 from vmcoredd_lab.widgets.goto import Goto
 from vmcoredd_lab.widgets.lines import GAP, ROW, WIDTH, Line, lines, lines_before
 from vmcoredd_lab.widgets.overlay import Overlay
@@ -151,7 +151,7 @@ class HexView(anywidget.AnyWidget):
         return {**said, "data": data.hex()}
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
-        bundle = super()._repr_mimebundle_(**options)
+        bundle: Any = super()._repr_mimebundle_(**options)
         plain = self.plain()
         if isinstance(bundle, tuple):
             bundle[0]["text/plain"] = plain

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -16,10 +16,17 @@ from vmcoredd_lab.tables import Column, Table
 from vmcoredd_lab.widgets.goto import Place
 from vmcoredd_lab.widgets.space_set import SpaceSet
 
-__all__ = ["Listing", "listings"]
+__all__ = ["Listing", "listings", "of_bytes"]
 
 LONGEST_CELL = 400  # characters of a cell that travel
-HIDDEN = {"notes": {"desc_size"}, "registers": {"aliases"}}
+WIDEST, LOOKED_AT = 44, 2000  # characters of a column before it gives way; rows looked at to know how wide one is
+# Columns that only the details of a row show.
+ASIDE = {
+    "findings": {"space", "offset", "length", "places", "value", "explanation", "next_step"},
+    "notes": {"desc_size"},
+    "registers": {"aliases", "scope"},
+    "dmesg": {"caller", "state", "dictionary"},
+}
 
 Where = Callable[[Table, int], Place | None]
 
@@ -29,7 +36,7 @@ class Listing:
     """One table: made when it is first looked at.
 
     name, title: for the page; ``make`` gives the table, ``where`` the bytes of a row, ``order`` the rows in the order in which
-    people want to see them, ``detail`` more on a row as pairs of text.
+    people want to see them, ``detail`` more on a row as pairs of text; ``aside`` are columns that only the details of a row show.
     """
 
     name: str
@@ -38,6 +45,7 @@ class Listing:
     where: Where = lambda table, row: None
     order: Callable[[Table], Any] | None = None
     detail: Callable[[Table, int], list[tuple[str, str]]] = lambda table, row: []
+    aside: Collection[str] = ()
     _texts: dict[str, list[str]] = field(default_factory=dict)
 
     @cached_property
@@ -48,14 +56,19 @@ class Listing:
 
     @property
     def columns(self) -> Sequence[Column]:
-        """The columns shown: those that say something."""
-        hidden = HIDDEN.get(self.name, set())
+        """The columns shown: those that say something and are not only for the details."""
+        return [c for c in self.said if c.name not in self.aside]
+
+    @cached_property
+    def said(self) -> Sequence[Column]:
+        """The columns that say something."""
         table = self.table
-        return [
-            c
-            for c in table.schema.columns
-            if c.name not in hidden and any(v is not None for v in table.values(c.name)[:5000])
-        ]
+        return [c for c in table.schema.columns if any(v is not None for v in table.values(c.name)[:5000])]
+
+    def width(self, column: Column) -> int:
+        """Return how many characters a column needs, as far as its first rows tell."""
+        longest = max((len(t) for t in self.texts(column)[:LOOKED_AT]), default=0)
+        return max(len(column.name) + 2, min(longest, WIDEST), 4)
 
     def texts(self, column: Column) -> list[str]:
         """Return a column as people read it."""
@@ -65,7 +78,7 @@ class Listing:
 
     @cached_property
     def _lines(self) -> list[str]:
-        return ["\n".join(row).lower() for row in zip(*(self.texts(c) for c in self.columns), strict=True)]
+        return ["\n".join(row).lower() for row in zip(*(self.texts(c) for c in self.said), strict=True)]
 
     def filtered(self, words: str, column: str | None = None, down: bool = False) -> list[int]:
         """Return the rows that hold every word of a filter, in the order of a column where one is named."""
@@ -91,11 +104,11 @@ def listings(spaces: SpaceSet, diagnosis: Callable[[], Table] | None = None) -> 
     found: list[Listing] = []
     core = spaces.core
     if diagnosis is not None:
-        found.append(Listing("findings", "Findings", diagnosis, _of_finding))
+        found.append(Listing("findings", "Findings", diagnosis, of_bytes))
     if core is not None:
         found.append(Listing("notes", "Notes", core.notes_table, _of_note))
     if spaces.dumps:
-        found.append(Listing("dumps", "Device dumps", lambda: _dumps(spaces), _of_dump))
+        found.append(Listing("dumps", "Device dumps", lambda: _dumps(spaces), _of_dump(spaces)))
     for dump in spaces.dumps:
         if dump.decoder is None:
             continue
@@ -104,18 +117,19 @@ def listings(spaces: SpaceSet, diagnosis: Callable[[], Table] | None = None) -> 
         except VmcoreddLabError:
             continue
         label = dump.device or dump.name
-        key = f"entity:{dump.name}"
+        key = f"entity:{dump.space}"
         if hasattr(nic, "entities_table"):
             found.append(
-                Listing(f"entities:{dump.name}", f"{label} entities", nic.entities_table, _of_entity(dump.name))
+                Listing(f"entities:{dump.space}", f"{label} entities", nic.entities_table, _of_entity(dump.space))
             )
         if hasattr(nic, "registers_table"):
-            found.append(Listing(f"registers:{dump.name}", f"{label} registers", nic.registers_table, _of_register(f"{key}/reg_dump"),
+            where = _of_register(f"{key}/reg_dump")
+            found.append(Listing(f"registers:{dump.space}", f"{label} registers", nic.registers_table, where,
                                  _causes_first(nic), _fields_of(nic)))  # fmt: skip
         if hasattr(nic, "firmware_log_table"):
             found.append(
                 Listing(
-                    f"firmware_log:{dump.name}",
+                    f"firmware_log:{dump.space}",
                     f"{label} firmware log",
                     nic.firmware_log_table,
                     _of_span(f"{key}/dev_log"),
@@ -125,6 +139,8 @@ def listings(spaces: SpaceSet, diagnosis: Callable[[], Table] | None = None) -> 
         found.append(Listing("dmesg", "Kernel log", core.dmesg_table, _of_span("physical")))
     if core is not None and hasattr(core, "cpus_table"):
         found.append(Listing("cpus", "CPUs", core.cpus_table))
+    for one in found:
+        one.aside = ASIDE.get(one.name.partition(":")[0], ())
     return found
 
 
@@ -134,11 +150,10 @@ def _dumps(spaces: SpaceSet) -> Table:
     return Table.from_rows(DEVICE_DUMPS, (dump.row() for dump in spaces.dumps))
 
 
-def _of_finding(table: Table, row: int) -> Place | None:
-    values = {name: table.values(name)[row] for name in ("space", "offset", "length", "title")}
-    if values["space"] is None or values["offset"] is None:
-        return None
-    return Place(values["space"], int(values["offset"]), int(values["length"] or 1), values["title"])
+def of_bytes(table: Table, row: int) -> Place | None:
+    """Return the place that the columns space, offset and length name."""
+    space, offset, length = (table.values(name)[row] for name in ("space", "offset", "length"))
+    return None if space is None or offset is None else Place(space, int(offset), int(length or 1), "")
 
 
 def _of_note(table: Table, row: int) -> Place | None:
@@ -147,8 +162,12 @@ def _of_note(table: Table, row: int) -> Place | None:
     return Place("file", offset, max(1, size), str(table.values("owner")[row]))
 
 
-def _of_dump(table: Table, row: int) -> Place | None:
-    return Place(f"dump:{table.values('name')[row]}", 0, 1, str(table.values("name")[row]))
+def _of_dump(spaces: SpaceSet) -> Where:
+    def where(table: Table, row: int) -> Place | None:
+        dump = spaces.dumps[row]
+        return Place(f"dump:{dump.space}", 0, 1, dump.name)
+
+    return where
 
 
 def _of_entity(dump: str) -> Where:

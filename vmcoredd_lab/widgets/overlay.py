@@ -153,8 +153,9 @@ class Overlay:
 
 
 def _dump_link(dump: DeviceDump, start: int) -> Node:
-    return Field(f"device dump {dump.name}", start, start + len(dump.data), human_size(len(dump.data)), "what the driver collected",
-                 f"dump:{dump.name}")  # fmt: skip
+    end = start + len(dump.data)
+    size = human_size(len(dump.data))
+    return Field(f"device dump {dump.name}", start, end, size, "what the driver collected", f"dump:{dump.space}")
 
 
 def _cudbg(dump: DeviceDump) -> Sequence[Node]:
@@ -178,7 +179,7 @@ def _cudbg(dump: DeviceDump) -> Sequence[Node]:
     )
     entities: list[Node] = [
         Field(f"entity {e.name}", e.offset, e.offset + min(e.available, e.stored_size), human_size(e.stored_size),
-              "as the driver stored it", f"entity:{dump.name}/{e.name}")
+              "as the driver stored it", f"entity:{dump.space}/{e.name}")
         for e in container.entities.values() if e.available
     ]  # fmt: skip
     return sorted([*found, *entities], key=lambda n: n.start)
@@ -254,15 +255,16 @@ class _Registers(Group):
     def __init__(self, *place: Any, registers: Any, names: list[str | None], low: int, high: int) -> None:
         super().__init__(*place)
         self._of, self._names, self._low = registers, names, low
+        self._instances = registers.table.instances[low:high].tolist()
         self.make = lambda: [self._register(i) for i in range(low, high)]
 
     def _register(self, i: int) -> Node:
         registers = self._of
         address = int(registers.table.addresses[i])
         value = None if registers.missing[i] else int(registers.values[i])
-        node = Group(
-            self._names[i] or f"{address:#x}", address, address + 4, "damaged" if value is None else number(value, 4)
-        )
+        instance = self._instances[i - self._low]
+        name = (self._names[i] or f"{address:#x}") + ("" if instance is None else f" [{instance}]")
+        node = _Register(name, address, address + 4, "damaged" if value is None else number(value, 4))
         node.make = lambda: _fields(registers, self._names[i], address, value)
         return node
 
@@ -270,6 +272,14 @@ class _Registers(Group):
         """Return the register by its address."""
         at = self._of.table.position(address // 4 * 4)
         return None if at is None or not 0 <= at - self._low < len(self.children()) else int(at) - self._low
+
+
+class _Register(Group):
+    """A register; its fields share its bytes, so that a byte names the register."""
+
+    def index_at(self, address: int) -> int | None:
+        """Return none of the fields."""
+        return None
 
 
 def _fields(registers: Any, name: str | None, address: int, value: int | None) -> Sequence[Node]:

@@ -40,7 +40,7 @@ class SpaceSet:
             found.append(("file", "file"))
         if self.core is not None:
             found += [("physical", "physical memory"), ("virtual", "virtual memory")]
-        found += [(f"dump:{dump.name}", f"device dump {dump.name}") for dump in self.dumps]
+        found += [(f"dump:{dump.space}", f"device dump {dump.name}") for dump in self.dumps]
         for key, space in self._made.items():
             if key not in dict(found):
                 found.append((key, space.title))
@@ -52,7 +52,7 @@ class SpaceSet:
         if container is None:
             return []
         return [
-            (e.name, f"entity:{dump.name}/{e.name}", e.offset)
+            (e.name, f"entity:{dump.space}/{e.name}", e.offset)
             for e in container.entities.values()
             if e.stored_size and e.available
         ]
@@ -101,7 +101,7 @@ class SpaceSet:
         NotInFileError: there is none.
         """
         for dump in self.dumps:
-            if dump.name == name:
+            if dump.space == name:
                 return dump
         raise NotInFileError(
             f"no device dump named {escape(name)}", got=", ".join(d.name for d in self.dumps) or "none"
@@ -142,7 +142,7 @@ def space_set(what: Any, *, entity: str | None = None, stored: bool = False) -> 
         found = SpaceSet(what, list(what.device_dumps), what.container.source)
     elif isinstance(what, DeviceDump) or isinstance(getattr(what, "dump", None), DeviceDump):
         dump = what if isinstance(what, DeviceDump) else what.dump
-        found = SpaceSet(None, [dump], dump.source, first=f"dump:{dump.name}")
+        found = SpaceSet(None, [dump], dump.source, first=f"dump:{dump.space}")
     else:
         try:
             data = what if isinstance(what, Buffer) else memoryview(what).cast("B")
@@ -155,6 +155,6 @@ def space_set(what: Any, *, entity: str | None = None, stored: bool = False) -> 
     if entity is not None:
         if not found.dumps:
             raise NotInFileError(f"no entity {escape(entity)}: there are no device dumps")
-        found.first = f"{'stored' if stored else 'entity'}:{found.dumps[0].name}/{entity}"
+        found.first = f"{'stored' if stored else 'entity'}:{found.dumps[0].space}/{entity}"
         found.get(found.first)
     return found

@@ -108,8 +108,8 @@ class Array(Node):
         count = min(step, self.count - i * step)
         start = self.start + i * step * self.size
         low = self.first + i * step
-        return Array(f"[{low}] to [{low + count - 1}]", start, start + count * self.size, count=count, size=self.size, make=self.make,
-                     first=low)  # fmt: skip
+        name, end = f"[{low}] to [{low + count - 1}]", start + count * self.size
+        return Array(name, start, end, count=count, size=self.size, make=self.make, first=low)
 
     def index_at(self, address: int) -> int | None:
         """Return the child by its place, without making the others."""
@@ -164,8 +164,8 @@ def members(struct: Struct, dtype: np.dtype[Any], raw: bytes, start: int, held: 
             found.append(Array(member.name, place, place + kind.itemsize, f"{len(values)} numbers", member.doc, count=len(values),
                                size=base.itemsize, make=element))  # fmt: skip
         else:
-            found.append(Field(member.name, place, place + kind.itemsize, text_of(raw[offset : offset + kind.itemsize], base, shape),
-                               member.doc))  # fmt: skip
+            text = text_of(raw[offset : offset + kind.itemsize], base, shape)
+            found.append(Field(member.name, place, place + kind.itemsize, text, member.doc))
     return found
 
 

@@ -196,6 +196,10 @@ var Tree = class {
     await this.fill("", this.root, 1);
     if (!this.root.children.length && this.space === space) this.root.append(el("li", { class: "vl-none" }, "no structure is known here"));
   }
+  /** True where no structure is known. */
+  get empty() {
+    return !this.items.size;
+  }
   /** @param {string} path @param {HTMLElement} list @param {number} level */
   async fill(path, list, level) {
     const space = this.space;
@@ -323,7 +327,7 @@ function sentence(path) {
   const last = path[path.length - 1];
   const names = path.map((n) => n.label).join(" › ");
   const size = parse(last.end) - parse(last.start);
-  return inert(`${names}${last.leaf && last.value ? " = " + last.value : ""}${last.meaning ? " — " + last.meaning : ""} (${size} byte${size === 1n ? "" : "s"})`, 400);
+  return inert(`${names}${last.value && !last.value.startsWith("struct ") ? " = " + last.value : ""}${last.meaning ? " — " + last.meaning : ""} (${size} byte${size === 1n ? "" : "s"})`, 400);
 }
 
 // src/wire.js
@@ -523,7 +527,12 @@ var HexPane = class {
         this.draw();
       } else {
         this.side.hidden = !now;
-        if (now) this.tree.show(this.space).then(() => this.name());
+        if (now) {
+          this.tree.show(this.space).then(() => {
+            this.side.classList.toggle("vl-bare", this.tree.empty);
+            this.name();
+          });
+        }
       }
     } }, text);
     return node;
@@ -676,6 +685,7 @@ var HexPane = class {
     this.jump(rowOf(place));
     this.changed();
     if (!this.side.hidden) await this.tree.show(key);
+    this.side.classList.toggle("vl-bare", this.tree.empty);
     this.name();
   }
   /** @param {bigint} top */
@@ -1068,8 +1078,10 @@ var VirtualTable = class {
   /**
    * @param {import("./wire.js").Wire} wire
    * @param {{chosen: (row: number, query: Record<string, any>) => void, told: (message: any) => void}} events
+   * @param {boolean} [sortable] whether a click on a title sorts
    */
-  constructor(wire2, events) {
+  constructor(wire2, events, sortable = true) {
+    this.sortable = sortable;
     this.wire = wire2;
     this.events = events;
     this.query = /** @type {Record<string, any>} */
@@ -1116,6 +1128,9 @@ var VirtualTable = class {
     const text = this.columns.map((c) => c[0]).join("|") + this.query.sort + this.query.down;
     if (this.head.dataset.text === text) return;
     this.head.dataset.text = text;
+    const wide = this.columns.reduce((best, c, i) => !c[2] && c[3] >= (best < 0 ? 0 : this.columns[best][3]) ? i : best, -1);
+    this.scroller.style.setProperty("--vl-columns", this.columns.map((c, i) => i === wide ? `minmax(calc(${c[3]}ch + 18px), 1fr)` : `calc(${c[3]}ch + 18px)`).join(" "));
+    this.scroller.style.setProperty("--vl-wide", `calc(${this.columns.reduce((sum, c) => sum + c[3], 0)}ch + ${18 * this.columns.length}px)`);
     this.head.replaceChildren(...this.columns.map(([name, doc, number]) => el(
       "span",
       {
@@ -1124,7 +1139,7 @@ var VirtualTable = class {
         title: inert(doc),
         tabindex: 0,
         "aria-sort": this.query.sort === name ? this.query.down ? "descending" : "ascending" : "none",
-        onclick: () => this.show({ sort: this.query.sort === name && this.query.down ? null : name, down: this.query.sort === name && !this.query.down }),
+        onclick: () => this.sortable && this.show({ sort: this.query.sort === name && this.query.down ? null : name, down: this.query.sort === name && !this.query.down }),
         onkeydown: (e) => {
           if (e.key === "Enter") e.target.click();
         }

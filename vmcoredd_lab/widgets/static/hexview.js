@@ -196,6 +196,10 @@ var Tree = class {
     await this.fill("", this.root, 1);
     if (!this.root.children.length && this.space === space) this.root.append(el("li", { class: "vl-none" }, "no structure is known here"));
   }
+  /** True where no structure is known. */
+  get empty() {
+    return !this.items.size;
+  }
   /** @param {string} path @param {HTMLElement} list @param {number} level */
   async fill(path, list, level) {
     const space = this.space;
@@ -323,7 +327,7 @@ function sentence(path) {
   const last = path[path.length - 1];
   const names = path.map((n) => n.label).join(" › ");
   const size = parse(last.end) - parse(last.start);
-  return inert(`${names}${last.leaf && last.value ? " = " + last.value : ""}${last.meaning ? " — " + last.meaning : ""} (${size} byte${size === 1n ? "" : "s"})`, 400);
+  return inert(`${names}${last.value && !last.value.startsWith("struct ") ? " = " + last.value : ""}${last.meaning ? " — " + last.meaning : ""} (${size} byte${size === 1n ? "" : "s"})`, 400);
 }
 
 // src/wire.js
@@ -523,7 +527,12 @@ var HexPane = class {
         this.draw();
       } else {
         this.side.hidden = !now;
-        if (now) this.tree.show(this.space).then(() => this.name());
+        if (now) {
+          this.tree.show(this.space).then(() => {
+            this.side.classList.toggle("vl-bare", this.tree.empty);
+            this.name();
+          });
+        }
       }
     } }, text);
     return node;
@@ -676,6 +685,7 @@ var HexPane = class {
     this.jump(rowOf(place));
     this.changed();
     if (!this.side.hidden) await this.tree.show(key);
+    this.side.classList.toggle("vl-bare", this.tree.empty);
     this.name();
   }
   /** @param {bigint} top */

@@ -102,7 +102,12 @@ export class HexPane {
         this.draw();
       } else {
         this.side.hidden = !now;
-        if (now) this.tree.show(this.space).then(() => this.name());
+        if (now) {
+          this.tree.show(this.space).then(() => {
+            this.side.classList.toggle("vl-bare", this.tree.empty);
+            this.name();
+          });
+        }
       }
     } }, text);
     return node;
@@ -256,6 +261,7 @@ export class HexPane {
     this.jump(rowOf(place));
     this.changed();
     if (!this.side.hidden) await this.tree.show(key);
+    this.side.classList.toggle("vl-bare", this.tree.empty);
     this.name();
   }
 

@@ -10,8 +10,10 @@ export class VirtualTable {
   /**
    * @param {import("./wire.js").Wire} wire
    * @param {{chosen: (row: number, query: Record<string, any>) => void, told: (message: any) => void}} events
+   * @param {boolean} [sortable] whether a click on a title sorts
    */
-  constructor(wire, events) {
+  constructor(wire, events, sortable = true) {
+    this.sortable = sortable;
     this.wire = wire;
     this.events = events;
     this.query = /** @type {Record<string, any>} */ ({ name: "", filter: "", sort: null, down: false });
@@ -62,9 +64,12 @@ export class VirtualTable {
     const text = this.columns.map((c) => c[0]).join("|") + this.query.sort + this.query.down;
     if (this.head.dataset.text === text) return;
     this.head.dataset.text = text;
+    const wide = this.columns.reduce((best, c, i) => (!c[2] && c[3] >= (best < 0 ? 0 : this.columns[best][3]) ? i : best), -1);
+    this.scroller.style.setProperty("--vl-columns", this.columns.map((c, i) => (i === wide ? `minmax(calc(${c[3]}ch + 18px), 1fr)` : `calc(${c[3]}ch + 18px)`)).join(" "));
+    this.scroller.style.setProperty("--vl-wide", `calc(${this.columns.reduce((sum, c) => sum + c[3], 0)}ch + ${18 * this.columns.length}px)`);
     this.head.replaceChildren(...this.columns.map(([name, doc, number]) => el("span", { class: "vl-td" + (number ? " vl-num" : ""), role: "columnheader", title: inert(doc), tabindex: 0,
       "aria-sort": this.query.sort === name ? (this.query.down ? "descending" : "ascending") : "none",
-      onclick: () => this.show({ sort: this.query.sort === name && this.query.down ? null : name, down: this.query.sort === name && !this.query.down }),
+      onclick: () => this.sortable && this.show({ sort: this.query.sort === name && this.query.down ? null : name, down: this.query.sort === name && !this.query.down }),
       onkeydown: (/** @type {KeyboardEvent} */ e) => { if (e.key === "Enter") /** @type {HTMLElement} */ (e.target).click(); } },
     inert(name) + (this.query.sort === name ? (this.query.down ? " ▾" : " ▴") : ""))));
   }

@@ -33,6 +33,11 @@ export class Tree {
     if (!this.root.children.length && this.space === space) this.root.append(el("li", { class: "vl-none" }, "no structure is known here"));
   }
 
+  /** True where no structure is known. */
+  get empty() {
+    return !this.items.size;
+  }
+
   /** @param {string} path @param {HTMLElement} list @param {number} level */
   async fill(path, list, level) {
     const space = this.space;
@@ -141,5 +146,5 @@ export function sentence(path) {
   const last = path[path.length - 1];
   const names = path.map((n) => n.label).join(" › ");
   const size = parse(last.end) - parse(last.start);
-  return inert(`${names}${last.leaf && last.value ? " = " + last.value : ""}${last.meaning ? " — " + last.meaning : ""} (${size} byte${size === 1n ? "" : "s"})`, 400);
+  return inert(`${names}${last.value && !last.value.startsWith("struct ") ? " = " + last.value : ""}${last.meaning ? " — " + last.meaning : ""} (${size} byte${size === 1n ? "" : "s"})`, 400);
 }
