@@ -72,7 +72,9 @@ def main() -> None:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         took = timed(lambda: vl.write_vmcore(image, target), target)
         more = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-        print(f"64 GiB with 64 pieces: {took:.2f} s, {target.stat().st_blocks * 512:,} bytes on disk, {more:,} KiB more memory")
+        print(
+            f"64 GiB with 64 pieces: {took:.2f} s, {target.stat().st_blocks * 512:,} bytes on disk, {more:,} KiB more memory"
+        )
 
 
 if __name__ == "__main__":

@@ -78,7 +78,9 @@ def content(core: vl.Vmcore) -> dict[str, Any]:
         "vmcoreinfo": dict(core.vmcoreinfo),
         "memory": memory(core),
         "sizes": core.container.memory_size(),
-        "problems": [row for row in core.problems_table().records() if row["severity"] != "info"],
+        "problems": [
+            row for row in core.problems_table().records() if row["severity"] != "info" and row["where"] != "notes"
+        ],  # notes are copied, and the built ones are not those of every machine
     }
 
 
@@ -197,7 +199,7 @@ def test_eraseinfo_lies_behind_the_pages(tmp_path: Path) -> None:
 @pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("block", [512, 4096, 65536])
 def test_pages_survive(tmp_path: Path, codec: str, block: int) -> None:
-    drawn = pages("pz.px" * 9, codec="none", block_size=block, machine="aarch64")
+    drawn = pages("pz.px" * 9, codec="none", block_size=block)
     core = written(
         vl.open_vmcore(drawn.build()).to_image(), tmp_path / "out", "kdump", None if codec == "none" else codec
     )

@@ -9,6 +9,8 @@ from vmcoredd_lab.text import escape
 
 __all__ = ["cell"]
 
+_FORMS = {"hex": "{:#x}".format, "size": "{:,}".format, "seconds": lambda value: f"{value / 1e9:.6f}"}
+
 
 def cell(column: Column, value: Any) -> str:
     """Return a value as a person reads it; text from a dump escaped."""
@@ -18,8 +20,4 @@ def cell(column: Column, value: Any) -> str:
         return escape(value)
     if column.kind == "bool":
         return "yes" if value else "no"
-    if column.form == "hex":
-        return f"{value:#x}"
-    if column.form == "size":
-        return f"{value:,}"
-    return str(value)
+    return _FORMS.get(column.form, str)(value)

@@ -23,8 +23,8 @@ class Column:
     """A column: name, kind (u64, u32, i64, i32, bool, text, category, datetime), what it holds, and how a person reads it.
 
     A ``datetime`` is held as nanoseconds since 1970, UTC, and given as ISO 8601 text. ``form`` and ``rank`` are for tables on
-    a screen only: ``hex``, ``size`` (bytes with separators) or empty; and which columns go first where the screen is narrow:
-    the highest rank, never 0.
+    a screen only: ``hex``, ``size`` (bytes with separators), ``seconds`` (of nanoseconds) or empty; and which columns go
+    first where the screen is narrow: the highest rank, never 0.
     """
 
     name: str

@@ -62,7 +62,7 @@ def plot_timeline(timeline: Any, figure: Figure | None = None, colours: dict[str
 
         figure = plt.figure(figsize=(8, figure_height(len(tied), len(own))), layout="constrained")
     heights = ([max(len(tied), 1) * _LANE + 0.25] if tied or not own else []) + [_LANE + 0.25] * len(own)
-    axes = list(figure.subplots(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0])
+    axes: list[Axes] = list(figure.subplots(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0])
     used: set[str] = set()
     remaining = axes
     if tied or not own:
@@ -122,8 +122,11 @@ def _own_axes(ax: Axes, clock: str, events: list[dict[str, Any]], shades: dict[s
     ticks = np.array([e["tick"] for e in events], np.float64)
     _strokes(ax, ticks, 0, [e["level"] for e in events], shades, used)
     _lanes(ax, [_label(events[0]["source"], events[0]["device"])], shades)
-    ground = {"facecolor": "none", "edgecolor": shades["line"], "hatch": "////", "linewidth": 0, "zorder": -1}
-    ax.add_patch(Rectangle((0, 0), 1, 1, transform=ax.transAxes, **ground))
+    ground = Rectangle(
+        (0, 0), 1, 1, transform=ax.transAxes, facecolor="none", edgecolor=shades["line"], linewidth=0, zorder=-1
+    )
+    ground.set_hatch("////")
+    ax.add_patch(ground)
     ax.margins(x=0.02)
     unit = "jiffies" if clock.startswith("jiffies") else "ticks"
     ax.set_xlabel(f"{unit} of a clock of its own, not comparable; {plural(len(events), 'event')} up to the collection")

@@ -36,7 +36,8 @@ EVENTS = (
     _event("the firmware crashed", r"firmware .*(?:crash|assert|error|reports)|\bassert|adapter stopped|encountered fatal",
            r"assert|exception|watchdog|panic|crash"),
     _event("the adapter is too hot", r"temperature|overheat|thermal", r"temperature|overheat|thermal|airflow"),
-    _event("a queue does not move", r"transmit queue \d+ timed out|idma.*stuck|queue.*stuck", r"stopped taking|stuck|stall|timed? ?out"),
+    _event("a queue does not move", r"transmit queue \d+ timed out|idma.*stuck|queue.*stuck",
+           r"stopped taking|stuck|stall|timed? ?out"),
     _event("memory returned wrong data", r"\becc\b|parity|\bedc\d?\b|\bmc\d?\b.*error", r"\becc\b|parity|uncorrect"),
     _event("the PCIe link failed", r"\bAER\b|pcie.*(?:error|down)|not accessible", r"pcie?.*(?:error|down|reset|timeout)"),
     _event("a port's link went down", r"link (?:is )?down", r"link down", grave=False),
@@ -105,7 +106,7 @@ def firmware_version(pair: tuple[KernelCase, Any]) -> Iterable[Match]:
     """The firmware that the driver found when it started is not the one that is on the card."""
     case, dump = pair
     nic = dump.decode()
-    identity = getattr(nic, "identity", dict)()
+    identity: dict[str, str] = getattr(nic, "identity", dict)()
     on_card = re.search(r"\d+\.\d+\.\d+\.\d+", identity.get("firmware", ""))
     if not on_card:
         raise NotEvaluableError("the version of the firmware is not in the dump")

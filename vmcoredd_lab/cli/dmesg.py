@@ -9,10 +9,12 @@ from typing import Any
 import click
 import numpy as np
 
-from vmcoredd_lab.cli.main import cli, finish, frame_options, opened_file
-from vmcoredd_lab.cli.output import LIMIT, emit, emit_text, note
+from vmcoredd_lab.cli.main import cli, finish, opened_file
+from vmcoredd_lab.cli.output import LIMIT, emit_text, note
 from vmcoredd_lab.cli.remote import remotes
+from vmcoredd_lab.cli.timeline import emit_events, event_options, events_of
 from vmcoredd_lab.errors import NotInFileError
+from vmcoredd_lab.export import format_of
 from vmcoredd_lab.kernel.panic import PanicSummary
 from vmcoredd_lab.kernel.printed import printed, printed_text
 from vmcoredd_lab.kernel.printk import DMESG, LEVELS, states_in_words
@@ -41,7 +43,7 @@ class _Levels(click.ParamType):  # type: ignore[type-arg]  # generic only since 
 
 
 @cli.command()
-@frame_options
+@event_options
 @click.option("--level", "levels", type=_Levels(), metavar="LEVEL[+],...",
               help="Only these levels: emerg, alert, crit, err, warn, notice, info, debug; err+ is err and worse.")  # fmt: skip
 @click.option("--grep", "pattern", metavar="REGEX", help="Only records whose text has a match.")
@@ -49,7 +51,7 @@ class _Levels(click.ParamType):  # type: ignore[type-arg]  # generic only since 
 @click.option("--since-panic", is_flag=True, help="Only from the first line of the panic (or its oops) on.")
 @click.option("--search", is_flag=True,
               help="Where the file has no VMCOREINFO, look for the kernel's own copy in all of memory.")  # fmt: skip
-def dmesg(file: str, form: str, output: str | None, limit: int | None, levels: frozenset[str] | None,
+def dmesg(file: str, form: str | None, output: str | None, limit: int | None, levels: frozenset[str] | None,
           pattern: str | None, device: str | None, since_panic: bool, search: bool) -> None:  # fmt: skip
     """The kernel log: what the kernel said until it died, without vmlinux."""
     expression = _compiled(pattern)
@@ -68,12 +70,19 @@ def dmesg(file: str, form: str, output: str | None, limit: int | None, levels: f
         shown = _where(shown, [bool(expression.search(text)) for text in shown.values("text")])
     if device:
         shown = _where(shown, _about(shown, device))
-    if form == "table":
+    if (form or format_of(output) or "table") == "table":
         _print(shown, output, limit)
         _hints(opened, log, shown, panic, since_panic)
     else:
-        emit(shown, form, output, limit)
+        emit_events(lambda: shown, lambda: _events(opened, shown), form, output, limit)
     finish(opened)
+
+
+def _events(opened: OpenedFile, shown: Table) -> Table:
+    """Return the records that are shown as events of the timeline."""
+    chosen = set(shown.values("seq"))
+    events = events_of(opened, "dmesg")
+    return _where(events, [seq in chosen for seq in events.values("seq")])
 
 
 def _compiled(pattern: str | None) -> re.Pattern[str] | None:

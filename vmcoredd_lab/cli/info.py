@@ -41,7 +41,7 @@ def lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
         rows.append(("host", facts["host"]))
     when = facts["crash_time"]
     rows.append(("crashed", when.replace("T", " ").replace("Z", " UTC") if when else facts["crash_time_note"]))
-    panicked = "" if facts["panicked_cpu"] is None else f", CPU {facts['panicked_cpu']} panicked"
+    panicked = "" if facts.get("panicked_cpu") is None else f", CPU {facts['panicked_cpu']} panicked"
     rows.append(("CPUs", f"{facts['cpus']}{panicked}" if facts["cpus"] else "not recorded"))
     memory = facts["memory"]
     held = f"{human_size(memory['held'])} in the file" if memory["held"] < memory["covered"] else "all in the file"

@@ -50,7 +50,9 @@ def cpus(file: str, form: str, output: str | None, limit: int | None, registers:
         if form != "table":
             emit(table, form, output, limit)
         elif registers:
-            emit_text("".join(f"{line}\n" for line in register_lines(table, limit or 0)), output)
+            emit_text(
+                "".join(f"{line}\n" for line in register_lines(table, core.container.bits // 4, limit or 0)), output
+            )
         else:
             emit(narrow(table, core.machine), form, output, limit)
             if len(table):
@@ -100,7 +102,7 @@ def _function(row: dict[str, Any]) -> str:
     return escape(row["symbol"]) + (f"+{row['offset']:#x}" if row["offset"] is not None else " (inlined)")
 
 
-def register_lines(table: Table, limit: int) -> Iterator[str]:
+def register_lines(table: Table, digits: int, limit: int) -> Iterator[str]:
     """Yield all registers, as many in a line as fit 100 columns."""
     for number, row in enumerate(table.limited(limit).records()):
         if number:
@@ -108,7 +110,9 @@ def register_lines(table: Table, limit: int) -> Iterator[str]:
         yield heading(row)
         registers = registers_of(table, row)
         names = max((len(name) for name, _ in registers), default=0)
-        cells = [f"{name:>{names}} {'-' * 16 if value is None else f'{value:016x}'}" for name, value in registers]
-        each = max(1, 100 // (names + 19))
+        cells = [
+            f"{name:>{names}} {'-' * digits if value is None else f'{value:0{digits}x}'}" for name, value in registers
+        ]
+        each = max(1, 100 // (names + digits + 3))
         for start in range(0, len(cells), each):
             yield "  " + "  ".join(cells[start : start + each])

@@ -148,7 +148,16 @@ def opened_file(path: str) -> OpenedFile:
 
 def main(args: list[str] | None = None) -> NoReturn:
     """Run the program and exit with the documented status."""
-    from vmcoredd_lab.cli import commands, diff, dmesg, findings, kernel_side, make, timeline  # noqa: F401  registers them
+    from vmcoredd_lab.cli import (  # noqa: F401  registers them
+        commands,
+        convert,
+        diff,
+        dmesg,
+        findings,
+        kernel_side,
+        make,
+        timeline,
+    )
 
     show_with(late_bar)
     try:

@@ -84,6 +84,7 @@ class ComparisonRules:
     """The rules for one kind of device; those for one of which nothing is known."""
 
     across_chips: frozenset[str] = frozenset()  # entities that mean the same on every chip
+    also_bytes: frozenset[str] = frozenset()  # entities whose rows name only part of their content
 
     @property
     def views(self) -> Sequence[View]:

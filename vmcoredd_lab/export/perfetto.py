@@ -80,7 +80,7 @@ def _lane(lane: Lane, track: int, base: int) -> Iterator[bytes]:
                 ("type", INSTANT),
                 ("track_uuid", track),
                 ("categories", row["level"]),
-                ("name", escape(row["text"]) or "(empty)"),
+                ("name", escape(row["text"], lines=True) or "(empty)"),
                 *(("debug_annotations", annotation) for annotation in annotations),
             ],
         )

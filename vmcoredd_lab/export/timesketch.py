@@ -67,7 +67,7 @@ def _records(events: Table) -> Iterator[dict[str, Any]]:
             microseconds = at // 1000
             moment = EPOCH + timedelta(microseconds=max(microseconds, 0))
             yield {
-                "message": escape(row["text"]), "datetime": moment.isoformat(timespec="microseconds"),
+                "message": escape(row["text"], lines=True), "datetime": moment.isoformat(timespec="microseconds"),
                 "timestamp": max(microseconds, 0), "timestamp_desc": said, **{name: _plain(row[name]) for name in OURS},
             }  # fmt: skip
 

@@ -58,7 +58,7 @@ def _opened(drgn: Any, core: Any) -> Any:
         try:
             program.set_core_dump(source.name)
             return program
-        except (ValueError, OSError, LookupError, drgn.FaultError) as error:
+        except Exception as error:  # drgn's errors have no common base
             if not core.vmcoreinfo:
                 raise OpenError(f"drgn cannot open the file: {_words(error)}", path=core.path) from None
     return _over_memory(drgn, core)
@@ -84,11 +84,11 @@ def _over_memory(drgn: Any, core: Any) -> Any:
     if core.container.bits == 64:
         flags |= drgn.PlatformFlags.IS_64_BIT
     platform = drgn.Platform(getattr(drgn.Architecture, _ARCHITECTURES[core.machine]), flags)
-    program = drgn.Program(platform, vmcoreinfo=core.vmcoreinfo.raw)
-    program.add_memory_segment(0, (1 << 64) - 1, _reader(drgn, core.memory.read), True)
     try:
+        program = drgn.Program(platform, vmcoreinfo=core.vmcoreinfo.raw)
+        program.add_memory_segment(0, (1 << 64) - 1, _reader(drgn, core.memory.read), True)
         program.set_linux_kernel_custom(core.vmcoreinfo.raw, False)
-    except (ValueError, LookupError, drgn.FaultError) as error:
+    except Exception as error:  # as above
         raise OpenError(f"drgn cannot use this VMCOREINFO: {_words(error)}", path=core.path) from None
     return program
 

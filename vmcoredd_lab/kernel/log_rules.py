@@ -112,7 +112,10 @@ def _level(value: Any) -> int | None:
 
 @dataclass(frozen=True)
 class _Declared:
-    """A row of the table: ``severity`` may be followed by ``; warning if N``, for N or more lines of one kind."""
+    """A row of the table: ``severity`` may be followed by ``; warning if N``, for N or more lines of one kind.
+
+    Groups of the pattern fill the title; ``what2`` is ``what`` where the line is of its other form.
+    """
 
     id: str
     pattern: re.Pattern[str]
@@ -155,7 +158,7 @@ def _match(rule: _Declared, case: KernelCase, hits: Sequence[tuple[int, re.Match
     # of oopses and panics the first is the cause of those that follow; of the others the newest is nearest to the crash
     first = hits[0] if rule.id in ("KRN-01", "KRN-02", "KRN-10") else hits[-1]
     index, found = first
-    texts = {name: text or "?" for name, text in found.groupdict().items()} | {"count": str(len(hits))}
+    texts = {name.rstrip("2"): text for name, text in found.groupdict().items() if text} | {"count": str(len(hits))}
     title = re.sub(r"\{(\w+)\}", lambda m: texts.get(m[1], "?"), rule.title)
     severity = rule.severity_of(len(hits))
     if rule.id in ("KRN-01", "KRN-02"):
@@ -211,13 +214,11 @@ def _device(line: LogLine) -> str | None:
 
 def complaints(case: KernelCase) -> Iterable[Match]:
     """What the drivers of the dumped devices logged as an error, a finding for each device."""
+    lines = case.lines
     for dump in case.core.device_dumps:
         if not dump.device:
             continue
-        hits = [
-            line for line in case.lines
-            if line.level is not None and line.level <= 3 and (_device(line) == dump.device or dump.device in line.text)
-        ]  # fmt: skip
+        hits = [line for line in lines if line.level is not None and line.level <= 3 and _by_driver(line, dump)]
         if not hits:
             continue
         worst = min(hits, key=lambda line: (line.level, -line.seq))
@@ -229,6 +230,12 @@ def complaints(case: KernelCase) -> Iterable[Match]:
             title=f"The driver complained: {_stripped(worst.text, dump.driver, dump.device)}{more}", value=str(len(hits)),
             device=dump.device,
         )  # fmt: skip
+
+
+def _by_driver(line: LogLine, dump: Any) -> bool:
+    """Return whether a device's driver logged a line: by the device of the record, or by how dev_printk() begins it."""
+    of_record = bool(line.device) and str(line.device).endswith(dump.device)
+    return of_record or line.text.startswith((f"{dump.driver} {dump.device}", f"{dump.device}:"))
 
 
 def _stripped(text: str, driver: str | None, device: str) -> str:

@@ -23,8 +23,9 @@ from vmcoredd_lab.structs import ByteOrder, Member, Struct
 
 __all__ = ["Layout", "Leaf", "kind_of", "layout_of", "leaves", "prstatus_layout"]
 
-# A 64-bit kernel whose vmcore has 32-bit headers (kexec --elf32-core-headers) is named by the 32-bit machine.
+# The class of the ELF headers need not be the kernel's: kexec --elf32-core-headers, or an arm kernel with LPAE
 _WIDER = {"i386": "x86_64", "ppc": "ppc64", "mips": "mips64", "riscv32": "riscv64", "s390": "s390x", "arm": "aarch64"}
+_OTHER = _WIDER | {wide: narrow for narrow, wide in _WIDER.items()}
 _ABI_TAG = Struct(
     "abi_tag", "System V ABI: NT_GNU_ABI_TAG",
     (Member("os", "u4"), Member("major", "u4"), Member("minor", "u4"), Member("subminor", "u4")),
@@ -108,9 +109,8 @@ def prstatus_layout(sizes: set[int], machine: str, bits: int, byteorder: ByteOrd
 @cache
 def _layouts(name: str, machine: str, bits: int, byteorder: ByteOrder) -> list[Layout]:
     found = []
-    for one in filter(None, (machine, _WIDER.get(machine))):
-        known = machine_of(one)
-        width = known.bits if known else bits
+    for one in sorted(filter(None, (machine, _OTHER.get(machine))), key=lambda name: _width(name, bits) != bits):
+        width = _width(one, bits)
         if name == "prstatus":
             struct = prstatus_struct(one) or common_struct()
         else:
@@ -118,6 +118,11 @@ def _layouts(name: str, machine: str, bits: int, byteorder: ByteOrder) -> list[L
         if struct is not None:
             found.append(Layout(name, struct.dtype(byteorder, width)))
     return found
+
+
+def _width(machine: str, bits: int) -> int:
+    known = machine_of(machine)
+    return known.bits if known else bits
 
 
 @cache

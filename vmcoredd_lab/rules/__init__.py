@@ -1,4 +1,4 @@
-"""Rules: what is wrong with a machine, and the bytes that prove it. Declared here, brought by decoders and by the kernel's side."""
+"""Rules: what can be wrong, and the bytes that prove it. Decoders and the kernel's side bring them."""
 
 from vmcoredd_lab.rules.condition import Condition, Operand
 from vmcoredd_lab.rules.declared import DeclaredRule, declared_rules

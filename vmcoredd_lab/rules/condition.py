@@ -44,6 +44,7 @@ class Operand:
 
 
 Touched = list[tuple[Operand, int]]
+Resolve = Callable[[str], Operand]
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class Condition:
         """The operands, in the order of the text, each once."""
         return tuple(dict.fromkeys(_names(self._tree)))
 
-    def evaluate(self, resolve: Callable[[str], Operand]) -> list[tuple[int, Touched]]:
+    def evaluate(self, resolve: Resolve) -> list[tuple[int, Touched]]:
         """Return the instances for which it holds, each with the operands (and their instances) that made it so.
 
         Raises
@@ -96,34 +97,37 @@ class Condition:
             raise NotEvaluableError("the bytes it needs are damaged or cut off")
         return [(i, part.touched(i)) for i in np.flatnonzero(holds).tolist()]
 
-    def size(self, resolve: Callable[[str], Operand]) -> int:
+    def size(self, resolve: Resolve) -> int:
         """Return how many instances it is evaluated for."""
         return len(self._part(self._tree, resolve).values)
 
-    def _part(self, node: ast.expr, resolve: Callable[[str], Operand]) -> _Part:
-        if isinstance(node, ast.Constant):
-            return _Part(np.array([node.value]), np.zeros(1, bool), lambda _: [])
+    def _part(self, node: ast.expr, resolve: Resolve) -> _Part:
         name = _dotted(node)
         if name is not None:
             one = resolve(name)
             return _Part(one.values, one.missing, lambda i: [(one, i if len(one.values) > 1 else 0)])
-        if isinstance(node, ast.BoolOp):
-            return self._bool(node, resolve)
-        if isinstance(node, ast.UnaryOp):
-            part = self._part(node.operand, resolve)
-            values = ~part.values.astype(bool) if isinstance(node.op, ast.Not) else -part.values
-            return _Part(values, part.missing, part.touched)
-        if isinstance(node, ast.Compare):
-            return self._compare(node, resolve)
-        if isinstance(node, ast.BinOp):
-            left, right = self._part(node.left, resolve), self._part(node.right, resolve)
-            with np.errstate(all="ignore"):
-                return _joined(_BINARY[type(node.op)](*_equal(left, right)), [left, right])
-        if isinstance(node, ast.Call):
-            return self._call(node, resolve)
-        raise ValueError(f"{ast.unparse(node)!r} is no part of a condition")
+        kinds: dict[type, Callable[[Any, Resolve], _Part]] = {
+            ast.Constant: self._constant, ast.BoolOp: self._bool, ast.UnaryOp: self._unary, ast.Compare: self._compare,
+            ast.BinOp: self._binary, ast.Call: self._call,
+        }  # fmt: skip
+        if type(node) not in kinds:
+            raise ValueError(f"{ast.unparse(node)!r} is no part of a condition")
+        return kinds[type(node)](node, resolve)
 
-    def _bool(self, node: ast.BoolOp, resolve: Callable[[str], Operand]) -> _Part:
+    def _constant(self, node: ast.Constant, _: Resolve) -> _Part:
+        return _Part(np.array([node.value]), np.zeros(1, bool), lambda _: [])
+
+    def _unary(self, node: ast.UnaryOp, resolve: Resolve) -> _Part:
+        part = self._part(node.operand, resolve)
+        values = ~part.values.astype(bool) if isinstance(node.op, ast.Not) else -part.values
+        return _Part(values, part.missing, part.touched)
+
+    def _binary(self, node: ast.BinOp, resolve: Resolve) -> _Part:
+        left, right = self._part(node.left, resolve), self._part(node.right, resolve)
+        with np.errstate(all="ignore"):
+            return _joined(_BINARY[type(node.op)](*_equal(left, right)), [left, right])
+
+    def _bool(self, node: ast.BoolOp, resolve: Resolve) -> _Part:
         parts = [self._part(value, resolve) for value in node.values]
         size = _size(parts)
         truth = [np.broadcast_to(p.values.astype(bool) & ~p.missing, size) for p in parts]
@@ -139,7 +143,7 @@ class Condition:
 
         return _Part(holds, np.all(missing, axis=0), touched)
 
-    def _compare(self, node: ast.Compare, resolve: Callable[[str], Operand]) -> _Part:
+    def _compare(self, node: ast.Compare, resolve: Resolve) -> _Part:
         left = self._part(node.left, resolve)
         if isinstance(node.ops[0], (ast.In, ast.NotIn)):
             values = np.isin(
@@ -153,7 +157,7 @@ class Condition:
                 holds = holds & _COMPARE[type(op)](*_equal(one, other))
         return _joined(holds, parts)
 
-    def _call(self, node: ast.Call, resolve: Callable[[str], Operand]) -> _Part:
+    def _call(self, node: ast.Call, resolve: Resolve) -> _Part:
         assert isinstance(node.func, ast.Name)
         part = self._part(node.args[0], resolve)
         if node.func.id == "matches":

@@ -25,9 +25,12 @@ class Case(Protocol):
     """
 
     @property
-    def kind(self) -> str: ...
+    def kind(self) -> str:
+        """What the rule's ``chips`` are compared with."""
+
     @property
-    def late(self) -> bool: ...
+    def late(self) -> bool:
+        """Whether the capture kernel collected the state."""
 
     def resolve(self, name: str) -> Operand:
         """Return an operand by name; raises NotEvaluableError where what it needs is not there."""

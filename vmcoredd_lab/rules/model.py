@@ -144,7 +144,8 @@ def apply(rules: Iterable[Rule], case: Any, device: str | None) -> tuple[list[Fi
 def _finding(rule: Rule, match: Match, device: str | None) -> Finding:
     return Finding(
         rule.id, match.severity or rule.severity, match.confidence or rule.confidence, one_line(match.title or rule.title),
-        match.evidence, match.device or device, match.explanation or rule.explanation, match.next_step or rule.next_step, match.value,
+        match.evidence, match.device or device, match.explanation or rule.explanation, match.next_step or rule.next_step,
+        match.value,
         rule.rank if match.rank is None else match.rank,
     )  # fmt: skip
 

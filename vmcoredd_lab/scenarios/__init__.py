@@ -60,7 +60,8 @@ def scenario(
     ------
     UsageError: no such scenario or chip, or numbers that are not possible.
     """
-    return _told(name, seed, chip, adapters, damage, attached=False).image(size=size, compression=collection)
+    told = _told(name, seed, chip, adapters, damage, attached=False)
+    return told.image(size=size, compression=_collection(collection))
 
 
 def device_dump(
@@ -84,7 +85,8 @@ def device_dump(
     """
     if not 0 <= adapter < adapters:
         raise UsageError("no such adapter", expected=f"0 to {adapters - 1}", got=str(adapter))
-    return _told(name, seed, chip, adapters, damage, attached=True).device_dump(adapter, compression=collection)
+    told = _told(name, seed, chip, adapters, damage, attached=True)
+    return told.device_dump(adapter, compression=_collection(collection))
 
 
 def write_scenario(
@@ -128,6 +130,12 @@ def write_scenario(
         raise OutputError("the file cannot be written", path=str(path), got=error.strerror) from None
     finally:
         part.unlink(missing_ok=True)
+
+
+def _collection(wanted: str) -> str:
+    if wanted not in ("zlib", "none"):
+        raise UsageError("the driver does not store dumps so", expected="zlib or none", got=escape(wanted))
+    return wanted
 
 
 def _told(name: str, seed: int, chip: str, adapters: int, damage: Damage, *, attached: bool) -> VmcoreStory:

@@ -15,11 +15,13 @@ from pathlib import Path
 from vmcoredd_lab.devices.cxgb4.entity_names import entity_name, entity_number
 from vmcoredd_lab.devices.cxgb4.writer.order import collected
 from vmcoredd_lab.errors import OutputError, UsageError
+from vmcoredd_lab.scenarios.printk_ring import KernelMessage
 from vmcoredd_lab.scenarios.story import Story
 from vmcoredd_lab.text import escape
 
 __all__ = ["NONE", "Damage"]
 
+BLOCK = 4096
 BUSY = -16  # EBUSY, what a collector returns whose hardware does not answer in time
 # Of a length that a struct vmcoredd_header holds: a path upwards, terminal commands, markup, and bytes that are not UTF-8
 HOSTILE_NAME = b"cxgb4_../../\x1b[2J\x1b]0;x\x07<script>\xff\xfe%s%n"
@@ -97,8 +99,11 @@ def _make_hostile(story: Story) -> None:
     last = max(entry[0] for entry in adapter.log.entries)
     for n, (text, params) in enumerate(HOSTILE_FORMATS):
         adapter.log.entries.append((last + n + 1, 5, 0x26, text, params))
-    for text in HOSTILE_LINES:
-        story.kernel("debug", text, caller="T4242")
+    at = story.booted
+    time = story.messages[at - 1].time
+    story.messages[at:at] = [
+        KernelMessage(time + 1000 * (n + 1), "debug", text, "T4242") for n, text in enumerate(HOSTILE_LINES)
+    ]
 
 
 def _kept(cut: int | str, size: int) -> int:
@@ -131,16 +136,13 @@ def _flip(path: Path, count: int, rng: random.Random) -> None:
             file.write(bytes([byte ^ 1 << rng.randrange(8)]))
 
 
-BLOCK = 4096
-
-
 def _data(handle: int, size: int) -> list[tuple[int, int]]:
     """Return the blocks of a file that hold anything but zeros."""
     found = []
     zero = bytes(BLOCK)
     for at in range(0, size, 1 << 20):
         chunk = os.pread(handle, min(1 << 20, size - at), at)
-        if any(chunk):
+        if chunk.count(0) < len(chunk):
             found += [(at + n, at + min(n + BLOCK, len(chunk))) for n in range(0, len(chunk), BLOCK)
                       if chunk[n : n + BLOCK] != zero[: len(chunk) - n]]  # fmt: skip
     return found

@@ -49,6 +49,8 @@ class Story:
         ]
         self.crash_time = 1_700_000_000 + self.rng.randrange(10_000_000)
         self._boot()
+        self.booted = len(self.messages)  # what was logged until then; a quiet time followed
+        self.everyday(self.rng.randrange(600, 3000))
 
     # -- telling ------------------------------------------------------------------------------------------------------
 
@@ -115,7 +117,6 @@ class Story:
                 self.link_up(adapter, port)
         self.later(3.0)
         self.kernel("info", "systemd[1]: Startup finished in 2.811s (kernel) + 9.420s (userspace) = 12.231s.")
-        self.everyday(self.rng.randrange(600, 3000))
 
     def _probe(self, adapter: Adapter) -> None:
         product, start = adapter.product, self.now

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from vmcoredd_lab.analysis.timeline.events import KERNEL
 from vmcoredd_lab.tables import Table
 from vmcoredd_lab.text import escape
 
 __all__ = ["KERNEL", "NOWHERE", "Drawn"]
 
-KERNEL = "kernel"
 NOWHERE = 0xFFFF  # the lane of an event of which neither time nor order is known
 TITLES = {
     "dmesg": "kernel log",

@@ -63,9 +63,9 @@ class Runs:
         at = 0
         while at < size * 8:
             which = int(np.searchsorted(self.ends, at, "right"))
-            if which == len(self.ends):
+            at = max(at, int(self.starts[which]) // _WINDOW * _WINDOW) if which < len(self.ends) else size * 8
+            if at >= size * 8:
                 return
-            at = max(at, int(self.starts[which]) // _WINDOW * _WINDOW)
             end = min(at + _WINDOW, size * 8)
             low, high = np.searchsorted(self.ends, at, "right"), np.searchsorted(self.starts, end, "left")
             change = np.zeros(end - at + 1, np.int8)

@@ -32,6 +32,11 @@ FORMAT = "vmcoredd-lab/baseline/1"
 LARGEST = 512 << 20  # bytes of JSON that are read: a device with every table full has a twentieth of it
 GZIP = b"\x1f\x8b"
 _HEAD = b'{"format": "vmcoredd-lab/baseline/'
+# Columns without which a table cannot be compared.
+_NEEDED = {
+    "entities": ("name",), "registers": ("register", "address", "value"), "firmware log": ("level", "facility", "message"),
+    "words": ("data_register", "address", "register", "space", "value"),
+}  # fmt: skip
 _KINDS = ("u64", "u32", "i64", "i32", "bool", "text", "category")
 
 
@@ -61,8 +66,10 @@ class Baseline:
         return self.tables.get("firmware log")
 
     def view(self, view: View) -> Table | None:
-        """Return the table of a view."""
-        return self.tables.get(f"view {view.name}")
+        """Return the table of a view; None also where it has not the columns that name its rows."""
+        table = self.tables.get(f"view {view.name}")
+        needed = _NEEDED["words"] if view.of_words else view.key
+        return table if table is not None and set(needed) <= set(table.columns) else None
 
     def blocks(self, entity: str) -> Blocks | None:
         """Return digests of an entity's decoded bytes."""
@@ -170,7 +177,7 @@ def load_baseline(path: Any) -> Baseline:
         return Baseline(
             f"baseline {name} of {escape(str(plain['label']))}", str(plain["driver"]), str(plain["chip"]),
             plain["device"], dict(plain["identity"]), dict(plain["missing"]),
-            {str(name): _read_table(table) for name, table in plain["tables"].items()},
+            {str(name): _read_table(table, _NEEDED.get(name, ())) for name, table in plain["tables"].items()},
             {str(name): Blocks(int(one[0]), tuple(map(str, one[1]))) for name, one in plain["blocks"].items()},
         )  # fmt: skip
     except (KeyError, IndexError, TypeError, ValueError, OverflowError, AttributeError) as error:
@@ -179,10 +186,12 @@ def load_baseline(path: Any) -> Baseline:
         ) from None
 
 
-def _read_table(plain: dict[str, Any]) -> Table:
+def _read_table(plain: dict[str, Any], needed: tuple[str, ...]) -> Table:
     columns = tuple(Column(str(name), str(kind), "", str(form)) for name, kind, form in plain["columns"])
     if any(column.kind not in _KINDS for column in columns):
         raise ValueError("a column of a kind that is not known")
+    if not set(needed) <= {column.name for column in columns}:
+        raise ValueError(f"a table without {' or '.join(needed)}")
     values = [plain["values"][column.name] for column in columns]
     if len({len(v) for v in values}) > 1:
         raise ValueError("columns of different lengths")

@@ -8,7 +8,7 @@ from typing import Any
 from vmcoredd_lab.analysis.diff.logs import compare_commands, compare_log
 from vmcoredd_lab.analysis.diff.registers import Words, compare_words
 from vmcoredd_lab.analysis.diff.rows import CLASSES, Difference, Differences, Wanted
-from vmcoredd_lab.analysis.diff.snapshot import BLOCK, PLACEHOLDER_PS, Snapshot, rules_for
+from vmcoredd_lab.analysis.diff.snapshot import BLOCK, PLACEHOLDER_PS, DecodedSnapshot, Snapshot, rules_for
 from vmcoredd_lab.analysis.diff.tables import compare_rows
 from vmcoredd_lab.devices.comparison import ComparisonRules, View
 from vmcoredd_lab.errors import UsageError
@@ -25,7 +25,8 @@ _LOGS = ("dev_log", "mbox_log", "reg_dump")  # compared by their own rules
 def compare(
     a: Snapshot, b: Snapshot, *, only: Iterable[str] = (), ignore: Iterable[str] = (), detail: bool = False
 ) -> Table:
-    """Return :data:`~vmcoredd_lab.analysis.diff.rows.DIFFERENCES` of two devices; ``attrs`` has ``a``, ``b`` and ``note``.
+    """Return :data:`~vmcoredd_lab.analysis.diff.rows.DIFFERENCES` of two devices; ``attrs`` has ``a``, ``b``, ``note``, and
+    ``chosen``: whether globs left anything out.
 
     Raises
     ------
@@ -68,14 +69,16 @@ class _Comparison:
                 self.view(view)
                 advance(1)
             self.logs()
-            rowwise = {view.entity for view in self.rules.views}
+            rowwise = {view.entity for view in self.rules.views} - self.rules.also_bytes
             for name in names:
                 if name not in rowwise and name not in _LOGS and self.same_chip:
                     self.bytes(name)
                 advance(1)
         self.wanted.check(self.known)
         table = self.found.table()
-        table.attrs.update({"a": self.a.label, "b": self.b.label, "same_card": self.same_card})
+        table.attrs.update(
+            {"a": self.a.label, "b": self.b.label, "same_card": self.same_card, "chosen": self.wanted.some}
+        )
         if not self.same_chip:
             table.attrs["note"] = self.statement()
         return table
@@ -125,7 +128,7 @@ class _Comparison:
     def view(self, view: View) -> None:
         if not self.same_chip and view.entity not in self.rules.across_chips:
             return
-        if not self.reaches(view):
+        if not self.reaches(view) or self.same_bytes(view.entity):
             return
         a, b = self.a.view(view), self.b.view(view)
         if a is None or b is None:
@@ -137,6 +140,18 @@ class _Comparison:
             compare_words(*words, self.rules, self.found)
         else:
             compare_rows(a, b, view, self.rules, self.found, self.expected())
+
+    def same_bytes(self, entity: str) -> bool:
+        """Return whether an entity is the same on both sides, so that nothing of it need be decoded.
+
+        Where globs were given it is decoded all the same: they may name what is in it.
+        """
+        if not self.same_chip or self.wanted.only or self.wanted.ignore:
+            return False
+        if not isinstance(self.a, DecodedSnapshot) or not isinstance(self.b, DecodedSnapshot):
+            return False
+        a, b = self.a.bytes_of(entity), self.b.bytes_of(entity)
+        return a is not None and a == b
 
     def reaches(self, view: View) -> bool:
         """Return whether anything of a view can be asked for: not where it is ignored as a whole."""

@@ -17,7 +17,7 @@ __all__ = ["Words", "compare_counter", "compare_words", "counter_delta"]
 
 Array = np.ndarray[Any, Any]
 
-# The second half of a 64-bit counter, by the end of its name; the first half is the word before.
+# The halves of a 64-bit counter by the ends of their names; they are neighbours, in TP_MIB the high one first.
 _HALVES = (("_L", "_H"), ("_LOW", "_HIGH"), ("_LO", "_HI"), ("", "HI"))
 
 
@@ -122,46 +122,38 @@ class _Words:
     # -- counters -----------------------------------------------------------------------------------------------------
 
     def counter(self, words: Words, i: int, address: int, rule: Rule) -> None:
-        name, low, bits = self.joined(words, i, address)
-        self.done |= {low, low + self.step} if bits == 64 else {low}
+        name, low, high = self.joined(words, i, address)
+        self.done |= {low} if high is None else {low, high}
         pair = _Pair(self.in_a.get(low), self.in_b.get(low))
-        a, b = self.whole(self.a, low, bits), self.whole(self.b, low, bits)
-        if rule.policy == "increase32":
-            bits = 32
+        a, b = self.whole(self.a, self.in_a, low, high), self.whole(self.b, self.in_b, low, high)
+        bits = 32 if high is None or rule.policy == "increase32" else 64
         called, counts = self.rules.counter(name)
-        row = compare_counter(a, b, bits)
+        delta, said = compare_counter(a, b, bits)
         self.found.add(Difference(
             "counter", name, a, b, key=words.keys[i], field=called or None, policy=rule.policy, block=words.blocks[i],
-            delta=row[0], note="; ".join(filter(None, ["counts errors" if counts == "error" else "", row[1]])), form="count",
+            delta=delta, note="; ".join(filter(None, ["counts errors" if counts == "error" else "", said])), form="count",
             **self.place(pair),
         ))  # fmt: skip
 
-    @property
-    def step(self) -> int:
-        return 4 if self.a.entity == "reg_dump" else 1
-
-    def joined(self, words: Words, i: int, address: int) -> tuple[str, int, int]:
-        """Return the counter's name, the address of its low word and its bits: 64 where the next word is its high half."""
+    def joined(self, words: Words, i: int, address: int) -> tuple[str, int, int | None]:
+        """Return the counter's name, and the addresses of its low and high word; of a single word the high one is None."""
         where = self.in_a if words is self.a else self.in_b
-        name = words.names[i]
+        name, step = words.names[i], 4 if words.entity == "reg_dump" else 1
+        neighbours = [(at, words.names[where[at]]) for at in (address + step, address - step) if at in where]
         for low, high in _HALVES:
-            if name.endswith(high) and (j := where.get(address - self.step)) is not None:
-                stem = name.removesuffix(high)
-                if words.names[j] == stem + low:
-                    return stem, address - self.step, 64
-            if name.endswith(low) and (j := where.get(address + self.step)) is not None:
-                stem = name.removesuffix(low)
-                if words.names[j] == stem + high:
-                    return stem, address, 64
-        return name, address, 32
+            for other, of_other in neighbours:
+                if name.endswith(low) and of_other == name.removesuffix(low) + high:
+                    return name.removesuffix(low), address, other
+                if name.endswith(high) and of_other == name.removesuffix(high) + low:
+                    return name.removesuffix(high), other, address
+        return name, address, None
 
-    def whole(self, words: Words, low: int, bits: int) -> int | None:
-        where = self.in_a if words is self.a else self.in_b
+    def whole(self, words: Words, where: dict[int, int], low: int, high: int | None) -> int | None:
         value = self.value(words, where.get(low))
-        if bits == 32 or value is None:
+        if high is None or value is None:
             return value
-        high = self.value(words, where.get(low + self.step))
-        return None if high is None else high << 32 | value
+        above = self.value(words, where.get(high))
+        return None if above is None else above << 32 | value
 
     # -- fields -------------------------------------------------------------------------------------------------------
 

@@ -105,13 +105,21 @@ class DecodedSnapshot:
             self.missing[view.name] = error.message
             return None
 
-    def blocks(self, entity: str) -> Blocks | None:
-        """Return digests of an entity's decoded bytes."""
+    def bytes_of(self, entity: str) -> bytes | memoryview | None:
+        """Return an entity's decoded bytes."""
         try:
-            data = memoryview(self.nic.entity_bytes(entity))
+            data: bytes | memoryview = self.nic.entity_bytes(entity)
         except VmcoreddLabError as error:
             self.missing[entity] = error.message
             return None
+        return data
+
+    def blocks(self, entity: str) -> Blocks | None:
+        """Return digests of an entity's decoded bytes."""
+        found = self.bytes_of(entity)
+        if found is None:
+            return None
+        data = memoryview(found)
         return Blocks(len(data), tuple(_digests(data)))
 
     def _table(self, what: str, method: str) -> Table | None:

@@ -108,9 +108,13 @@ class _Rows:
         def text(side: _Side, row: int) -> str:
             return " ".join(f"{side.columns[name][row]:#x}" for name in names)
 
+        explained = [
+            r.rule for r in self.view.rules if not r.rows and r.rule.policy != "raw" and r.rule.kind != "derived"
+        ]
+        usual = explained[-1] if explained else _EQUAL
         self.found.add(Difference(
-            "config", self.view.name, text(self.a, i), text(self.b, j), key=label, field=" ".join(names), entity=self.view.entity,
-            where_a=self.a.starts[i], where_b=self.b.starts[j],
+            self.found.place(usual), self.view.name, text(self.a, i), text(self.b, j), key=label, field=" ".join(names),
+            entity=self.view.entity, policy=usual.policy, note=usual.note, where_a=self.a.starts[i], where_b=self.b.starts[j],
         ))  # fmt: skip
 
     def cell(self, label: str | None, name: str, a: Any, b: Any, rule: Rule, place: dict[str, Any]) -> None:

@@ -72,12 +72,19 @@ class ClockFit:
             one = self.anchors[0]
             return (
                 f"{self.clock}: one anchor ({found}): tick {one.tick} was at {one.time_ns / 1e9:.6f} s within "
-                f"{one.within_ns / 1e9:g} s; the rate is not known, so other ticks are only earlier or later{left_out}"
+                f"{_duration(one.within_ns)}; the rate is not known, so other ticks are only earlier or later{left_out}"
             )
         return (
             f"{self.clock}: {self.ns_per_tick:.6g} ns a tick through {len(self.anchors)} anchors ({found}), "
-            f"within {self.spread_ns / 1e9:.3g} s between them{left_out}"
+            f"within {_duration(self.spread_ns)} between them{left_out}"
         )
+
+
+def _duration(ns: float) -> str:
+    for unit, size in (("s", 1e9), ("ms", 1e6), ("us", 1e3)):
+        if ns >= size:
+            return f"{ns / size:.3g} {unit}"
+    return f"{ns:.3g} ns"
 
 
 def fit(clock: str, anchors: list[Anchor]) -> ClockFit:

@@ -81,6 +81,7 @@ class Cxgb4Rules(ComparisonRules):
     """The rules for a T4, T5 or T6."""
 
     across_chips = frozenset({"vpd_data", "path_mtu", "cctrl", "clk", "tid_info", "hw_sched", "rss"})
+    also_bytes = frozenset({"qdesc", "flash"})
 
     def __init__(self, chip: str) -> None:
         self.chip = chip

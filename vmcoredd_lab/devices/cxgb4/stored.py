@@ -78,15 +78,14 @@ class StoredEntities:
         first = next(self._pieces(entity, Problems()), None)
         return first.data if first else b""
 
-    def beginning(self, name: str | int) -> tuple[bytes | memoryview, EntityHeader]:
-        """Return an entity's first decoded bytes, at least its header where it has one, and the entity's header.
+    def beginning(self, name: str | int) -> bytes | memoryview:
+        """Return an entity's first decoded bytes: of a compressed one those of its first piece.
 
         Raises
         ------
         NotInFileError: as :meth:`decoded`.
         """
-        entity = self._find(name)
-        return self._beginning(entity), entity
+        return self._beginning(self._find(name))
 
     def _find(self, name: str | int) -> EntityHeader:
         number = entity_number(name)

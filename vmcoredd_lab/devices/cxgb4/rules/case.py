@@ -27,6 +27,8 @@ from vmcoredd_lab.rules import Evidence, NotEvaluableError, Operand
 from vmcoredd_lab.tables import Codes, Table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from vmcoredd_lab.devices.cxgb4.adapter import Cxgb4
 
 __all__ = ["AdapterCase"]
@@ -47,6 +49,7 @@ class AdapterCase:
         self.nic = nic
         self._operands: dict[str, Operand] = {}
         self._tables: dict[str, Table] = {}
+        self.memo: dict[str, Any] = {}  # what several rules work out from the same tables
 
     @property
     def kind(self) -> str:
@@ -153,14 +156,11 @@ class AdapterCase:
     def _resolve(self, first: str, *rest: str) -> Operand:
         if "each" in ".".join((first, *rest)):
             return self._each(".".join((first, *rest)))
-        if first == "cfg":
-            return self._config(*rest)
-        if first == "ind":
-            return self._indirect(*rest)
-        if first == "hdr":
-            return self._headers(*rest)
-        if first == "file":
-            return self._file(*rest)
+        kinds: dict[str, Callable[..., Operand]] = {
+            "cfg": self._config, "ind": self._indirect, "hdr": self._headers, "file": self._file,
+        }  # fmt: skip
+        if first in kinds:
+            return kinds[first](*rest)
         if first in KINDS or entity_number(first) is not None:
             return self._column(first, *rest)
         return self._register(first, *rest)
@@ -193,22 +193,22 @@ class AdapterCase:
         ] if low in table.by_name else []  # fmt: skip
         if not found:
             raise NotEvaluableError(f"the driver collects no register {name} of a {self.kind}")
-        at = np.array([at for at, _ in found])
-        values, missing = dump.values[at].astype(np.int64), dump.missing[at]
+        words = np.array([at for at, _ in found])
+        values, missing = dump.values[words].astype(np.int64), dump.missing[words]
         size = 4
         if low != name:
             high = [table.position(address) for address, _ in table.instances_of(f"{name}_H")]
             tops = np.array([h for h in high if h is not None])
-            if len(tops) != len(at):
+            if len(tops) != len(words):
                 raise NotEvaluableError(f"the driver collects only half of counter {name}")
             values = _narrow(dump.values[tops].astype(np.uint64) << np.uint64(32) | values.astype(np.uint64))
             missing, size = missing | dump.missing[tops], 8
         whole = values
         if field is not None:
             values = self._field(name, field, parse_fields(found[0][1]), values)
-        addresses = table.addresses[at].tolist()
+        addresses = table.addresses[words].tolist()
         shown = f"{name}.{field}" if field else name
-        labels = tuple(self._labels(at.tolist()))
+        labels = tuple(self._labels(words.tolist()))
 
         def evidence(i: int) -> Evidence:
             text = (

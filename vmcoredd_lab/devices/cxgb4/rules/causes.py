@@ -100,11 +100,10 @@ WEIGHT = {"ecc_ue": 0, "parity": 10, "crc": 10}  # what breaks data comes before
 
 def set_bits(case: AdapterCase) -> dict[str, list[Bit]]:
     """Return the set bits by the rule that owns them; those of no rule in particular under an empty name."""
-    known = getattr(case, "_set_bits", None)
+    known: dict[str, list[Bit]] | None = case.memo.get("set_bits")
     if known is None:
-        known = _sorted_out(case)
-        case._set_bits = known  # type: ignore[attr-defined]
-    return known  # type: ignore[no-any-return]
+        known = case.memo["set_bits"] = _sorted_out(case)
+    return known
 
 
 def _sorted_out(case: AdapterCase) -> dict[str, list[Bit]]:

@@ -303,7 +303,7 @@ def contexts_cut(case: AdapterCase, rule: DeclaredRule) -> Iterable[Match]:
 def no_queues(case: AdapterCase, _: DeclaredRule) -> Iterable[Match]:
     """QDESC was collected and says that there are no queues; its first piece has the header, the rest are zeros."""
     info = declared("cudbg_qdesc_info")
-    data, _ = case.nic.beginning("qdesc")
+    data = case.nic.beginning("qdesc")
     if len(data) < info.size():
         raise NotEvaluableError("qdesc is shorter than its header")
     if not int(info.read(data, byteorder=case.nic.container.byteorder)["num_queues"]):

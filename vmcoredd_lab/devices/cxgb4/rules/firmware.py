@@ -85,7 +85,8 @@ def logged(case: AdapterCase, rule: DeclaredRule) -> Iterable[Match]:
     recent = newest >= len(log["level"]) - RECENT
     more = f" (and {plural(count - 1, 'earlier one')})" if count > 1 else ""
     yield Match(
-        tuple(case.row("dev_log", i, f"entry {log['seqno'][i]}, {log['facility'][i]}: {log['message'][i]}") for i in at[::-1][:64]),
+        tuple(case.row("dev_log", i, f"entry {log['seqno'][i]}, {log['facility'][i]}: {log['message'][i]}")
+              for i in at[::-1][:64]),
         title=f"{rule.title}: {log['message'][newest]}{more}", severity=None if recent else _one_less(rule),
         confidence="high" if recent else "medium", value=str(count),
     )  # fmt: skip
@@ -178,7 +179,8 @@ def refused(case: AdapterCase, rule: DeclaredRule) -> Iterable[Match]:
         yield Match(
             tuple(case.row("mbox_log", i, f"reply {log['seqno'][i]}: {_command(log, i)}, {log['retval_name'][i]}")
                   for i in rows[::-1][:64]),
-            title=f"{rule.title}: {found[0][0]} ({plural(len(found[0][1]), 'time')}{more})", severity=severity, value=str(len(rows)),
+            title=f"{rule.title}: {found[0][0]} ({plural(len(found[0][1]), 'time')}{more})", severity=severity,
+            value=str(len(rows)),
         )  # fmt: skip
 
 

@@ -36,7 +36,7 @@ class NoRoomError(Exception):
 
 def deflate(data: bytes) -> bytes:
     """Return one zlib stream as the driver makes it: level 6, a window of 4 KiB, memory level 4."""
-    return _deflate_zeros(len(data)) if not any(data) else _deflate(data)
+    return _deflate_zeros(len(data)) if data.count(0) == len(data) else _deflate(data)
 
 
 def _deflate(data: bytes) -> bytes:

@@ -1,0 +1,48 @@
+"""convert: a vmcore in another container."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from vmcoredd_lab.cli.main import cli, file_argument, finish, opened_file
+from vmcoredd_lab.cli.output import note
+from vmcoredd_lab.cli.remote import remotes
+from vmcoredd_lab.containers.kdump_codecs import COMPRESSIONS
+from vmcoredd_lab.text import escape, human_size
+
+__all__ = ["convert"]
+
+FORMATS = ("elf", "kdump", "flattened-elf", "flattened-kdump")
+PACKED = ("none", *(name for name in COMPRESSIONS if name))
+
+
+@cli.command()
+@file_argument
+@click.option("-o", "--output", required=True, metavar="OUT",
+              help="The file, which appears when it is whole; - for standard output (flattened formats).")  # fmt: skip
+@click.option("--format", "form", type=click.Choice(FORMATS), default="kdump", show_default=True,
+              help="kdump as makedumpfile writes it, elf as /proc/vmcore is laid out; flattened for pipes.")  # fmt: skip
+@click.option("--compression", type=click.Choice(PACKED), help="Of the pages of kdump formats. Default: zlib.")
+@click.option("--parts", type=click.IntRange(1, 1024), metavar="N", help="A split dump in N files: OUT.1, OUT.2, ...")
+@click.option("--machine", metavar="NAME", help="As uname -m names it, where FILE does not say (kdump files of QEMU).")
+def convert(file: str, output: str, form: str, compression: str | None, parts: int | None, machine: str | None) -> None:
+    """Write FILE in another format: ELF, kdump-compressed, flattened, split.
+
+    Notes, device dumps and memory stay what they are. A kdump-compressed file holds whole pages by physical address: of an
+    ELF vmcore the virtual addresses are lost.
+    """
+    if compression and not form.endswith("kdump"):
+        raise click.UsageError(f"--compression is for pages of kdump formats, not of {form}")
+    from vmcoredd_lab.writer import write_vmcore
+
+    opened = opened_file(file)
+    image = opened.vmcore().to_image(machine)
+    packed = None if compression == "none" or not form.endswith("kdump") else compression or "zlib"
+    target: Any = sys.stdout.buffer if output == "-" else output
+    for path in write_vmcore(image, target, form, packed, parts=parts):
+        note(f"{escape(str(path))}: {human_size(path.stat().st_size)}")
+    remotes().check()
+    finish(opened)
