@@ -37,7 +37,7 @@ def vmcore_html(core: Any) -> str:
         panic, memory = known["panic"], known["memory"]
         facts += [
             ("kernel", known["kernel_release"]), ("host", known["host"]), ("crashed", known["crash_time"]),
-            ("panic", (panic or {}).get("message") or (panic or {}).get("text") or known["kernel_log_missing"]),
+            ("panic", panic["reason"] if panic else known["kernel_log_missing"]),
             ("CPUs", known["cpus"]), ("memory", f"{human_size(memory['held'])} held of {human_size(memory['covered'])}"),
             ("segments, notes", f"{known['segments']:,}, {known['notes']:,}"), ("written by", known["written_by"]),
         ]  # fmt: skip

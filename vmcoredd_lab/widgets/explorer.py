@@ -7,6 +7,8 @@ from typing import Any
 import traitlets
 
 from vmcoredd_lab.errors import UsageError
+from vmcoredd_lab.text import plural
+from vmcoredd_lab.widgets import first
 from vmcoredd_lab.widgets.hexview import HexView, static
 from vmcoredd_lab.widgets.listing import Listing, listings
 from vmcoredd_lab.widgets.requests import Answer
@@ -44,6 +46,17 @@ class Explorer(HexView):
         if self._listings:
             said, _ = self._op_rows({"name": self.listing, "from": 0, "count": FIRST_ROWS})
             self.first_rows = {"listings": self._op_listings({})[0]["listings"], **said}
+
+    def first_screen(self) -> str:
+        """Return the first rows and the first bytes as HTML."""
+        title, _, shown = self.plain().partition("\n")
+        if not self._listings:
+            return first.block(self.mark, title, first.text(shown))
+        one = self._one(self.listing)
+        told = first.rows([c.name for c in one.columns], one.cells(range(min(len(one.table), FIRST_ROWS))))
+        return first.block(
+            self.mark, f"{one.title}: {plural(len(one.table), 'row')}", told, first.text(f"{title}\n{shown}")
+        )
 
     def _one(self, name: Any) -> Listing:
         if name not in self._listings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator
 from importlib import resources
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import traitlets
 
 from vmcoredd_lab.errors import UsageError, VmcoreddLabError
-from vmcoredd_lab.widgets import anywidget
+from vmcoredd_lab.widgets import anywidget, first
 from vmcoredd_lab.widgets.goto import Goto
 from vmcoredd_lab.widgets.lines import GAP, ROW, WIDTH, Line, lines, lines_before
 from vmcoredd_lab.widgets.overlay import Overlay
@@ -52,6 +53,7 @@ class HexView(anywidget.AnyWidget):
     rows = traitlets.Int(24).tag(sync=True)
     structure = traitlets.Bool(True).tag(sync=True)
     first = traitlets.Dict().tag(sync=True)
+    mark = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, spaces: SpaceSet, **options: Any) -> None:
         self._spaces = spaces
@@ -60,7 +62,7 @@ class HexView(anywidget.AnyWidget):
         key = options.pop("space", None) or spaces.first
         space = spaces.get(key)
         options.setdefault("address", f"{space.start:x}")
-        super().__init__(space=key, **options)
+        super().__init__(space=key, mark=secrets.token_hex(8), **options)
         self.first = self._first()
         self._requests = Requests(self.send)
         for name in ("spaces", "lines", "goto", "names", "bytes", "children", "at"):
@@ -150,14 +152,21 @@ class HexView(anywidget.AnyWidget):
         said, (data,) = _packed(found, self._extent(self.space))
         return {**said, "data": data.hex()}
 
-    def _repr_mimebundle_(self, **options: Any) -> Any:
-        bundle: Any = super()._repr_mimebundle_(**options)
+    def _ipython_display_(self) -> None:
+        """Show a first screen that needs no kernel, and the widget, which hides it once it runs."""
+        from IPython.display import display
+
+        bundle: Any = self._repr_mimebundle_()
+        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
         plain = self.plain()
-        if isinstance(bundle, tuple):
-            bundle[0]["text/plain"] = plain
-        elif isinstance(bundle, dict):
-            bundle["text/plain"] = plain
-        return bundle
+        show: Any = display
+        show({"text/html": self.first_screen(), "text/plain": plain}, raw=True)
+        show({**data, "text/plain": plain}, metadata=metadata, raw=True)
+
+    def first_screen(self) -> str:
+        """Return the first screen as HTML."""
+        title, _, shown = self.plain().partition("\n")
+        return first.block(self.mark, title, first.text(shown))
 
     def plain(self) -> str:
         """Return the first screen as text."""

@@ -10,9 +10,10 @@ import traitlets
 from vmcoredd_lab.analysis.timeline import LEVELS, timeline_table
 from vmcoredd_lab.errors import UsageError
 from vmcoredd_lab.opening import OpenedFile, open_file, opened_of
-from vmcoredd_lab.tables import Column, Schema, Table
-from vmcoredd_lab.text import escape
-from vmcoredd_lab.widgets.explorer import MOST_ROWS
+from vmcoredd_lab.tables import Schema, Table
+from vmcoredd_lab.text import escape, plural
+from vmcoredd_lab.widgets import first
+from vmcoredd_lab.widgets.explorer import FIRST_ROWS, MOST_ROWS
 from vmcoredd_lab.widgets.hexview import HexView, static
 from vmcoredd_lab.widgets.lanes import KERNEL, Drawn
 from vmcoredd_lab.widgets.listing import Listing, of_bytes
@@ -57,6 +58,15 @@ class TimelineView(HexView):
         """The rows as they are drawn (:data:`~vmcoredd_lab.analysis.timeline.TIMELINE`)."""
         return self._table
 
+    def first_screen(self) -> str:
+        """Return the picture, the gravest events and their number as HTML."""
+        one, table = self._listing, self._table
+        levels = _levels(table)
+        gravest = sorted(range(len(table)), key=lambda i: levels[i])[:FIRST_ROWS]
+        told = first.rows([c.name for c in one.columns], one.cells(sorted(gravest)))
+        title = f"Timeline: {plural(len(table), 'event')}, the gravest {len(gravest)} below"
+        return first.block(self.mark, title, first.picture(Drawn(table), levels), told)
+
     # -- anchors ------------------------------------------------------------------------------------------------------
 
     @traitlets.validate("anchors")
@@ -98,7 +108,6 @@ class TimelineView(HexView):
         """Answer with axes, lanes and names; and as binary columns x (f64), doubt (f32), lane (u16), level (u8)."""
         table = self._table
         drawn = Drawn(table)
-        levels = [LEVELS.index(v) if v in LEVELS else len(LEVELS) for v in table.values("level")]
         said = {
             "axes": drawn.axes, "lanes": drawn.lanes, "levels": list(LEVELS), "count": len(table),
             "note": str(table.attrs.get("note", "")), "anchors": self.anchors, "version": self.version,
@@ -108,7 +117,7 @@ class TimelineView(HexView):
             drawn.x.tobytes(),
             drawn.doubt.tobytes(),
             drawn.lane.tobytes(),
-            np.array(levels, np.uint8).tobytes(),
+            np.array(_levels(table), np.uint8).tobytes(),
         ]
 
     def _op_choose(self, m: dict[str, Any]) -> Answer:
@@ -168,23 +177,21 @@ class TimelineView(HexView):
         return {c.name: self._table.values(c.name)[int(number)] for c in self._table.schema.columns}
 
 
+def _levels(table: Table) -> list[int]:
+    unknown = len(LEVELS) - 1
+    return [LEVELS.index(v) if v in LEVELS else unknown for v in table.values("level")]
+
+
 def _names(values: list[Any]) -> list[str]:
     return sorted({escape(v) for v in values if v is not None})[:NAMES_MOST]
 
 
 def _listing(table: Table) -> Listing:
-    """Return the rows as people read them: the time first, in seconds."""
-    time = Column("time", "text", "seconds since boot on the kernel's clock")
-    others = tuple(c for c in table.schema.columns if c.name != "time")
-    schema = Schema(table.schema.name, table.schema.doc, (time, *others))
-    texts = [None if v is None else _seconds(v) for v in table.values("time")]
-    shown = Table(schema, {**{c.name: table.columns[c.name] for c in others}, "time": texts})
+    """Return the rows with the time first."""
+    columns = sorted(table.schema.columns, key=lambda column: column.name != "time")
+    schema = Schema(table.schema.name, table.schema.doc, tuple(columns))
+    shown = Table(schema, table.columns, table.attrs)
     return Listing("timeline", "Timeline", lambda: shown, of_bytes, aside=NOT_SHOWN)
-
-
-def _seconds(nanoseconds: int) -> str:
-    sign, value = "-" if nanoseconds < 0 else "", abs(nanoseconds)
-    return f"{sign}{value // 10**9}.{value % 10**9 // 1000:06} s"
 
 
 def _worded(anchor: Any) -> list[str]:

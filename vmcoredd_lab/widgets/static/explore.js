@@ -672,6 +672,7 @@ var HexPane = class {
     }
     if (this.closed || extent.key !== key) return;
     this.live = true;
+    this.hideFirst();
     this.start = parse(extent.start);
     this.end = parse(extent.end);
     this.spaces.replaceChildren(...extent.spaces.map(([k, title]) => el("option", { value: k }, inert(title))));
@@ -687,6 +688,12 @@ var HexPane = class {
     if (!this.side.hidden) await this.tree.show(key);
     this.side.classList.toggle("vl-bare", this.tree.empty);
     this.name();
+  }
+  /** The first screen for pages without a kernel is not needed where one answers. */
+  hideFirst() {
+    for (const node of document.querySelectorAll(`.vl-first-${this.model.get("mark")}`)) {
+      (node.closest(".jp-OutputArea-child") || node).style.display = "none";
+    }
   }
   /** @param {bigint} top */
   jump(top) {
