@@ -19,7 +19,7 @@ FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
 )  # fmt: skip
-PATIENCE = 120_000  # milliseconds; a shared machine may be slow
+PATIENCE = 60_000  # milliseconds; a shared machine may be slow
 
 _READY = """() => {
   const shown = window.jupyterapp && window.jupyterapp.shell.currentWidget;
@@ -104,11 +104,12 @@ class Notebook:
     def __init__(self, page: Any, address: str, pictures: Path) -> None:
         self.page, self.pictures = page, pictures
         self.said: list[str] = []  # errors on the page's console
-        page.set_default_timeout(PATIENCE)
+        page.set_default_timeout(2 * PATIENCE)
         page.on("console", lambda m: self.said.append(m.text) if m.type == "error" else None)
         page.goto(f"{address}/lab/tree/page.ipynb")
         page.wait_for_selector(".jp-Notebook")
         page.wait_for_function(_READY)
+        page.set_default_timeout(PATIENCE)
         page.keyboard.press("Control+B")  # the file browser takes room
 
     def run(self, code: str) -> str:
