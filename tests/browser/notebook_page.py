@@ -70,7 +70,8 @@ def jupyterlab(root: Path) -> Iterator[str]:
     settings.mkdir(parents=True)
     (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
     command = [
-        sys.executable, "-m", "jupyterlab", f"--app-dir={share / 'lab'}", "--expose-app-in-browser", "--no-browser", "--allow-root",
+        sys.executable, "-m", "jupyterlab",
+        f"--app-dir={share / 'lab'}", "--expose-app-in-browser", "--no-browser", "--allow-root",
         f"--port={port}", "--ServerApp.port_retries=0", "--IdentityProvider.token=", f"--ServerApp.root_dir={root}",
         "--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]  # fmt: skip

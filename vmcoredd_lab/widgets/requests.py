@@ -72,7 +72,10 @@ class Requests:
             return
         try:
             said, buffers = operation(message)
-        except (VmcoreddLabError, ValueError, KeyError, IndexError, OSError) as error:
+        except KeyError as error:
+            self._fail(number, f"the request lacks {error}")
+            return
+        except (VmcoreddLabError, ValueError, IndexError, OSError) as error:
             self._fail(number, str(error))
             return
         self._send({"id": number, "ok": True, **said}, buffers)
