@@ -150,7 +150,7 @@ def test_the_offset_column_counts_from_a_base(view: Any) -> None:
 def test_a_terabyte_is_one_scroll_away(notebook: Notebook, terabyte: Path) -> None:
     view = notebook.show(f"w = vl.hexview({str(terabyte)!r}, rows=12); w")
     goto(view, hex((1 << 39) + 0x123450))
-    status(view, "^8000123450")
+    status(view, "^08000123450")
     view.locator(".vl-line:has(.vl-cur)").locator(".vl-text", has_text="in the middle of").wait_for()
     notebook.picture("hexview-terabyte")
     view.locator(".vl-grid").focus()
@@ -159,7 +159,7 @@ def test_a_terabyte_is_one_scroll_away(notebook: Notebook, terabyte: Path) -> No
     view.locator(".vl-line:has(.vl-cur)").locator(".vl-text", has_text="s of a terabyte.").wait_for()
     view.locator(".vl-find").fill("in the middle")
     view.locator(".vl-prev").click()
-    status(view, "^8000123450 · 13 bytes")
+    status(view, "^08000123450 · 13 bytes")
 
 
 def test_a_search_can_be_stopped(notebook: Notebook, terabyte: Path) -> None:

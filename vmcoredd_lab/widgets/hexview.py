@@ -115,7 +115,13 @@ class HexView(anywidget.AnyWidget):
 
     def _op_goto(self, m: dict[str, Any]) -> Answer:
         place = self._goto.resolve(str(m["text"])[:400], m["space"], address_of(m["at"]))
-        return {**self._extent(place.space), "at": f"{place.address:x}", "size": place.size, "name": place.name}, []
+        told: dict[str, Any] = {"at": f"{place.address:x}", "size": place.size, "name": place.name}
+        if not m.get("count"):
+            return {**self._extent(place.space), **told}, []
+        count = max(1, min(int(m["count"]), MOST_LINES))  # the lines there go along, so that one answer paints them
+        found = lines(self._spaces.get(place.space), place.address, count, collapse=bool(m.get("collapse", True)))
+        said, data = _packed(found, self._extent(place.space))
+        return {**said, **told}, data
 
     def _op_names(self, m: dict[str, Any]) -> Answer:
         return {"names": self._goto.names(str(m["prefix"])[:200])}, []

@@ -954,8 +954,10 @@ var HexPane = class {
   /** @param {string} text */
   async goto(text) {
     try {
-      const { message } = await this.wire.ask("goto", { text, space: this.space, at: wire(this.cursor) });
+      const collapse = this.collapse;
+      const { message, buffers } = await this.wire.ask("goto", { text, space: this.space, at: wire(this.cursor), count: this.rows + AHEAD, collapse });
       const at = parse(message.at);
+      if (message.key === this.space && collapse === this.collapse) this.cache.add(unpack(message.lines, bytesOf(buffers[0])));
       await this.show(message.key, at, BigInt(message.size));
       this.grid.focus();
     } catch (e) {
