@@ -65,7 +65,7 @@ JUMPS = """async (places) => {
     const begun = performance.now();
     field.value = "0x" + place;
     field.dispatchEvent(new KeyboardEvent("keydown", {key: "Enter", bubbles: true}));
-    const wanted = place.padStart(11, "0");
+    const wanted = place.padStart(11, "0"); // the end of the file has 11 digits
     for (;;) {
       await new Promise((done) => setTimeout(done, 0));
       const here = root.querySelector(".vl-cur");

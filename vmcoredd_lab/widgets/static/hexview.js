@@ -859,8 +859,8 @@ var HexPane = class {
   }
   reveal() {
     const lines = this.cache.from(this.top, this.rows);
-    const last = lines[lines.length - 1];
-    if (lines.length && this.cursor >= this.top && this.cursor < last.end && lines.length >= Math.min(this.rows, 2)) return;
+    const here = lines.find((l) => this.cursor >= l.start && this.cursor < l.end);
+    if (here && here.kind === ROW && lines.length >= Math.min(this.rows, 2)) return;
     const above = rowOf(this.cursor) - 16n * BigInt(Math.floor(this.rows / 4));
     this.jump(above < rowOf(this.start) ? rowOf(this.start) : this.cache.byStart.has(above) ? above : rowOf(this.cursor));
   }
