@@ -80,6 +80,11 @@ class Vmcore:
     def __repr__(self) -> str:
         return f"<Vmcore {self.path}: {self.format}, {self.machine}, {len(self.device_dumps)} device dumps>"
 
+    def _repr_html_(self) -> str:
+        from vmcoredd_lab.display import vmcore_html
+
+        return vmcore_html(self)
+
     # -- tables, without pandas ---------------------------------------------------------------------------------------
 
     def segments_table(self) -> Table:

@@ -81,6 +81,11 @@ class DeviceDump:
     def __repr__(self) -> str:
         return f"<DeviceDump {self.name}: {self.size:,} bytes at {self.offset:#x}>"
 
+    def _repr_html_(self) -> str:
+        from vmcoredd_lab.display import device_dump_html
+
+        return device_dump_html(self)
+
     @cached_property
     def decoder(self) -> type[registry.Decoder] | None:
         """The decoder for this dump: by its content, or by its driver where the content looks damaged; else None."""
@@ -249,6 +254,14 @@ class DeviceDumps(Sequence[DeviceDump]):
 
     def __repr__(self) -> str:
         return f"<{plural(len(self._dumps), 'device dump')}: {', '.join(d.name for d in self._dumps[:4])}>"
+
+    def _repr_html_(self) -> str:
+        from vmcoredd_lab.display import device_dumps_html
+
+        return device_dumps_html(self)
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return [dump.name for dump in self._dumps] + [dump.device for dump in self._dumps if dump.device]
 
 
 def open_device_dump(path: Any, *, record: int = 0) -> DeviceDump:

@@ -106,6 +106,11 @@ class Cxgb4(TableViews):
     def __repr__(self) -> str:
         return f"<Cxgb4 {self.summary()}>"
 
+    def _repr_html_(self) -> str:
+        from vmcoredd_lab.display import adapter_html
+
+        return adapter_html(self)
+
     # -- identity -----------------------------------------------------------------------------------------------------
 
     @property
