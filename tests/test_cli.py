@@ -528,3 +528,11 @@ def test_the_program_is_installed(vmcore: Path) -> None:
     program = Path(sys.executable).with_name("vmcoredd-lab")
     run = subprocess.run([program, "notes", str(vmcore)], capture_output=True, check=False)
     assert (run.returncode, len(run.stdout.splitlines())) == (0, 6)
+
+
+def test_help_lists_the_commands_in_the_order_of_a_post_mortem(lab: Lab) -> None:
+    from vmcoredd_lab.cli.main import ORDER, cli
+
+    assert lab("--help").status == 0
+    assert sorted(cli.commands) == sorted(ORDER)
+    assert cli.list_commands(None) == list(ORDER)  # type: ignore[arg-type]

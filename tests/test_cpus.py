@@ -298,3 +298,32 @@ def test_cpus_are_the_same_from_every_container(unpacked: Callable[[str], Path],
     assert len(wanted) == 2
     for other in others:
         assert rows(f"{Path(first).parent}/{other}") == wanted
+
+
+# -- numbers that are no tasks ----------------------------------------------------------------------------------------
+
+BY_KDUMP, BY_QEMU = vmcoreinfo("OSRELEASE=6\nCRASHTIME=1700000000\n"), vmcoreinfo("OSRELEASE=6\n")
+QEMU_NOTE = note(b"QEMU\0", 0, bytes(432))
+
+
+@pytest.mark.parametrize(
+    ("machine", "pids", "more", "shown"),
+    [
+        ("aarch64", (1, 2), BY_QEMU, [None, None]),
+        ("aarch64", (1, 2), b"", [None, None]),
+        ("aarch64", (1,), BY_QEMU, [None]),
+        ("x86_64", (1,), QEMU_NOTE, [None]),
+        ("x86_64", (1,), BY_KDUMP, [1]),
+        ("x86_64", (1, 2), BY_KDUMP, [1, 2]),
+        ("x86_64", (0, 0), BY_QEMU, [0, 0]),
+        ("aarch64", (1, 77), BY_QEMU, [1, 77]),
+        ("s390x", (1 << 24, 2 << 24), b"", [None, None]),
+        ("ppc64", (0, 0), b"", [None, None]),
+    ],
+)
+def test_the_number_of_a_cpu_is_no_pid(
+    machine: str, pids: tuple[int, ...], more: bytes, shown: list[int | None]
+) -> None:
+    table = vl.open_vmcore(vmcore(machine, *(packed(machine, pid, 0) for pid in pids), more=more)).cpus_table()
+    assert table.values("pid") == shown
+    assert ("note" in table.attrs) == (shown[0] is None)

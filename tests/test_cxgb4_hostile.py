@@ -16,6 +16,7 @@ from cudbg_builder import (
     CIM_LA,
     DEV_LOG,
     EDC0,
+    EDC1,
     ENTITY_HDR_SIZE,
     HDR_SIZE,
     MBOX_LOG,
@@ -35,6 +36,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import vmcoredd_lab as vl
+from vmcoredd_lab.opening import open_file
 
 steadily = settings(deadline=None, derandomize=True, database=None)
 
@@ -288,10 +290,10 @@ def test_a_dump_of_nothing_but_headers_in_a_row_is_no_endless_list_of_records() 
 def test_of_thousands_of_records_the_first_are_listed_and_the_rest_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vmcoredd_lab.devices.dump.MOST_RECORDS", 3)
     record = bytes(cudbg(Entity(PATH_MTU, bytes(32))))
-    dumps = opened(record * 4).device_dumps
+    dumps = open_file(record * 4).device_dumps
     assert [(d.offset, d.size) for d in dumps] == [(i * len(record), len(record)) for i in range(3)]
     assert [(p.severity, p.offset) for p in dumps[2].problems()] == [("warning", 3 * len(record))]
-    assert list(opened(record * 3).device_dumps[2].problems()) == []
+    assert list(open_file(record * 3).device_dumps[2].problems()) == []
 
 
 def test_checking_a_dump_ends_where_its_images_inflate_to_no_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,6 +32,9 @@ def summarise(opened: OpenedFile) -> dict[str, Any]:
 def kernel_facts(core: Any) -> dict[str, Any]:
     """Return what the vmcore says of the kernel and the machine, JSON-ready; what is not known is None."""
     info, identity = core.vmcoreinfo, core.container.identity()
+    log, panicked = _kernel_log(core), _panicked(core)
+    if log["panic"] and log["panic"]["cpu"] is None:
+        log["panic"]["cpu"] = panicked  # not every kernel prints it
     when = info.crash_time
     return {
         "kernel_release": info.release or identity.get("release"),
@@ -39,9 +42,9 @@ def kernel_facts(core: Any) -> dict[str, Any]:
         "host": identity.get("nodename"),
         "crash_time": when.isoformat().replace("+00:00", "Z") if when else None,
         "crash_time_note": info.crash_time_note,
-        **_kernel_log(core),
+        **log,
         "cpus": core.container.cpu_count() or None,
-        "panicked_cpu": _panicked(core),
+        "panicked_cpu": panicked,
         "page_size": info.page_size,
         "memory": _memory(core),
         "written_by": _written_by(core, identity),

@@ -95,7 +95,9 @@ class Vmcore:
         """Return the notes (:data:`~vmcoredd_lab.notes.table.NOTES`)."""
         table = notes_table(self._container)
         if self._container.eraseinfo_window() and self.eraseinfo:
-            table.attrs["note"] = f"beside the notes, makedumpfile lists what it erased: {'; '.join(self.eraseinfo[:8])}"
+            table.attrs["note"] = (
+                f"beside the notes, makedumpfile lists what it erased: {'; '.join(self.eraseinfo[:8])}"
+            )
         return table
 
     def note_fields_table(self, *notes: int) -> Table:

@@ -36,6 +36,12 @@ class _ReaderGone(Exception):
     """Who reads standard output went away, as head does. click would make exit status 1 of a BrokenPipeError."""
 
 
+ORDER = (
+    "info", "findings", "dmesg", "cpus", "timeline", "dumps", "entities", "entity", "registers", "firmware-log", "problems",
+    "notes", "segments", "hexdump", "extract", "report", "diff", "baseline", "signature", "convert", "make",
+)  # fmt: skip
+
+
 class _Commands(click.Group):
     """Lists commands in the order in which a post-mortem uses them."""
 
@@ -46,7 +52,7 @@ class _Commands(click.Group):
             raise _ReaderGone from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
+        return sorted(self.commands, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
 
 
 @click.group(

@@ -55,7 +55,9 @@ ENTITIES = Schema(
 VPD_DATA = 58
 FLASH_SIGNATURE = 0x4355464C  # CUDBG_FL_SIGNATURE of Chelsio's cudbg library, "CUFL"
 REG_DUMP_SIZE = {"T4": 160 << 10, "T5": 332 << 10, "T6": 332 << 10}  # T4_REGMAP_SIZE, T5_REGMAP_SIZE in cxgb4.h
-MOST_CHECKED = 1 << 30  # bytes that problems inflates of a dump: some seconds; memory images of a hostile file inflate to 4 GiB each
+MOST_CHECKED = (
+    1 << 30
+)  # bytes that problems inflates of a dump: some seconds; memory images of a hostile file inflate to 4 GiB each
 
 
 class Cxgb4(TableViews):
@@ -288,7 +290,8 @@ class Cxgb4(TableViews):
             inflated += piece.size
             if inflated > most:
                 self.problems.add(
-                    "info", f"{self._where}, entity {entity.name}", f"checked up to {human_size(inflated)} of what it inflates to; "
+                    "info", f"{self._where}, entity {entity.name}",
+                    f"checked up to {human_size(inflated)} of what it inflates to; "
                     "reading it, or extract --entities, checks all of it",
                     offset=entity.slot_offset + 4, expected=f"at most {human_size(MOST_CHECKED)} in all entities", got="more",
                 )  # fmt: skip
