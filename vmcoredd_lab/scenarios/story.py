@@ -47,7 +47,7 @@ class Story:
             Adapter(self.chip, f"0000:{BUSES[n % 8]}:0{n // 8}.{PF}", number=n, seed=self.seed, attached=self.attached)
             for n in range(self.adapter_count)
         ]
-        self.crash_time = 1_700_000_000 + self.rng.randrange(10_000_000)
+        self.crash_time = 1_735_000_000 + self.rng.randrange(10_000_000)  # after the kernel was built
         self._boot()
         self.booted = len(self.messages)  # what was logged until then; a quiet time followed
         self.everyday(self.rng.randrange(600, 3000))

@@ -198,7 +198,7 @@ class KdumpWriter:
             first = group[0][0]
             pages: Array = np.frombuffer(self._read(first, group[-1][1]), np.uint8).reshape(-1, self._block)
             parts += [pages[start - first : end - first] for start, end in group]
-        return memoryview(np.concatenate(parts).reshape(-1))
+        return np.concatenate(parts).reshape(-1).data
 
     def _read(self, start: int, end: int) -> memoryview:
         at, size = start * self._block, (end - start) * self._block
