@@ -62,7 +62,7 @@ def _steps(document: Document, path: str, parts: tuple[str, ...]) -> list[tuple[
     if document.adapters:
         first = document.adapters[0]
         chosen = "dump" if bare else f"core.device_dumps[{first.index}]"
-        steps.append(("The first device, decoded.", f"nic = {chosen}.decode()\nnic.summary"))
+        steps.append(("The first device, decoded.", f"nic = {chosen}.decode()\nnic.summary()"))
         if first.registers is not None:
             steps.append(("Registers that are not zero.", "nic.registers[nic.registers.value != 0].head(10)"))
         if first.firmware_log:
