@@ -1,15 +1,19 @@
 #!/usr/bin/env python3
-"""Make the pictures of the documentation from the real thing: the report on the sample, rendered by Chromium.
+"""Make the pictures of the documentation from the real thing: the report on the sample, rendered by Chromium; the widgets in a
+JupyterLab, driven as the tests drive it.
 
-usage: make_pictures.py        (needs chromium on PATH; writes docs/pictures/)
+usage: make_pictures.py [report] [widgets]        (needs chromium on PATH, for the widgets jupyterlab and playwright too;
+                                                   writes docs/pictures/)
 """
 
 from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import vmcoredd_lab as vl
 
@@ -31,7 +35,7 @@ def picture(page: Path, out: Path, width: int, height: int) -> None:
     print(f"{out.relative_to(HERE.parent)}: {out.stat().st_size:,} bytes")
 
 
-def main() -> None:
+def report() -> None:
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "report.html"
         # the name without its folder, so that the picture is the same wherever it is made
@@ -39,6 +43,38 @@ def main() -> None:
         core.container.source.name = SAMPLE.name
         vl.write_report(core, page, date="2026-11-23 09:00 UTC")
         picture(page, HERE / "pictures" / "report.png", 1160, 1500)
+
+
+def widgets() -> None:
+    sys.path.insert(0, str(HERE.parent / "tests" / "browser"))
+    from notebook_page import opened
+
+    with tempfile.TemporaryDirectory() as folder, opened(Path(folder), HERE / "pictures", 1280, 1300) as notebook:
+        shutil.copy(SAMPLE, Path(folder) / SAMPLE.name)
+        notebook.run(f"import vmcoredd_lab as vl\ncore = vl.open_vmcore({SAMPLE.name!r})")
+
+        def keep(view: Any, name: str) -> None:
+            notebook.page.wait_for_timeout(1500)
+            view.screenshot(path=str(HERE / "pictures" / f"{name}.png"))
+            print(f"docs/pictures/{name}.png")
+
+        view = notebook.show("vl.hexview(core, entity='reg_dump', at='PCIE_FW', rows=20)")
+        keep(view, "hexview")
+        view = notebook.show("vl.explore(core, rows=8)", ".vl-explore[data-ready=true]")
+        view.locator(".vl-tr").nth(1).click()
+        keep(view, "explorer")
+        notebook.theme("JupyterLab Dark")
+        view = notebook.show("vl.timeline_view(core, rows=8)", ".vl-timeline[data-ready=true]")
+        view.locator(".vl-filter").fill("adapter")
+        view.locator(".vl-tr", has_text="fatal").first.click()
+        view.locator(".vl-filter").fill("")
+        keep(view, "timeline-view")
+
+
+def main() -> None:
+    chosen = sys.argv[1:] or ["report", "widgets"]
+    for name in chosen:
+        {"report": report, "widgets": widgets}[name]()
 
 
 if __name__ == "__main__":

@@ -39,12 +39,12 @@ def adapter(*entries, pcie_fw=0x4000C010, slot="0000:02:00.4", firmware=(1, 27, 
         ("eth2 (cxgb4): NETDEV WATCHDOG: CPU: 1: transmit queue 3 timed out 5000 ms", "KRN-03", "error", "Transmit timeout"),
         ("watchdog: BUG: soft lockup - CPU#3 stuck for 22s! [kworker/3:1:99]", "KRN-04", "error", "CPU 3 stuck for 22 s"),
         ("NMI watchdog: Watchdog detected hard LOCKUP on cpu 5", "KRN-05", "critical", "CPU 5 took no interrupts"),
-        ("INFO: task ethtool:3170 blocked for more than 120 seconds.", "KRN-06", "warning", "ethtool:3170"),
+        ("INFO: task ethtool:3170 blocked for more than 120 seconds.", "KRN-06", "warning", "ethtool blocked"),
         ("rcu: INFO: rcu_preempt self-detected stall on CPU", "KRN-07", "error", "RCU stall"),
         ("ksoftirqd/1: page allocation failure: order:2, mode:0x820(GFP_ATOMIC)", "KRN-08", "warning", "ksoftirqd/1, order 2"),
         ("Out of memory: Killed process 815 (java) total-vm:8kB", "KRN-09", "warning", "Killed process 815"),
         ("mce: [Hardware Error]: CPU 2: Machine Check Exception: 5 Bank 4: b200000000070f0f", "KRN-10", "critical", "CPU 2"),
-        ("{1}[Hardware Error]: event severity: fatal", "KRN-10", "critical", "fatal"),
+        ("{1}[Hardware Error]: event severity: fatal", "KRN-18", "critical", "machine's firmware"),
         ("pcieport 0000:00:01.0: AER: Uncorrected (Fatal) error received: 0000:02:00.4", "KRN-11", "error", "PCIe error"),
         ("DMAR: [DMA Read] Request device [02:00.4] fault addr 0xfee00000", "KRN-12", "error", "IOMMU refused"),
         ("EDAC MC0: 1 UE memory read error on CPU_SrcID#0_MC#0", "KRN-13", "error", "memory error in the host"),
@@ -85,6 +85,28 @@ def test_a_link_that_comes_and_goes_is_an_alarm_from_the_third_time_on():
     line = "cxgb4 0000:02:00.4 eth2: link down"
     assert first(line).severity == "info"
     assert (first(line, line, line).severity, "3 times" in first(line, line, line).title) == ("warning", True)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["e1000e 0000:00:1f.6 eth0: NIC Link is Down", "igb 0000:01:00.0 eth0: igb: eth0 NIC Link is Down",
+     "tg3 0000:03:00.0 eth0: Link is down", "mlx5_core 0000:03:00.0 eth0: Link down"],
+)  # fmt: skip
+def test_the_link_of_each_driver_has_the_name_of_its_interface(line):
+    assert first(line).title == "Link of eth0 went down once"
+
+
+def test_a_port_that_the_driver_counts_is_no_second_link():
+    lines = ("cxgb4 0000:02:00.4: Port 0 link down, reason: Link Down", "cxgb4 0000:02:00.4 eth2: link down")
+    assert [f.title for f in found(*lines) if f.rule == "KRN-16"] == ["Link of eth2 went down once"]
+
+
+def test_an_error_record_of_the_machines_firmware_names_its_section_and_device():
+    record = ("Hardware error from APEI Generic Hardware Error Source: 5", "event severity: fatal", " Error 0, type: fatal",
+              "  section_type: PCIe error", "  device_id: 0000:02:00.4")  # fmt: skip
+    (one,) = found(*(("emerg", f"{{1}}[Hardware Error]: {line}") for line in record))
+    assert (one.rule, one.severity, one.device) == ("KRN-18", "critical", "0000:02:00.4")
+    assert one.title == "Hardware error (fatal) reported by the machine's firmware: PCIe error"
 
 
 def test_an_ordinary_boot_is_no_alarm(shared_data):
@@ -168,6 +190,30 @@ def test_another_assertion_another_function_and_another_cause_bit_have_other_sig
     core = Logged(*(line.format(**ONE).replace("t4_link_l1cfg_core", "cxgb_up") for line in TRACE))
     hashes.add(signature(core, diagnose([], core)).hash)
     assert len(hashes) == 4
+
+
+def test_of_a_task_that_hung_the_signature_has_what_it_waited_in():
+    lines = ("INFO: task ethtool:3170 blocked for more than 120 seconds.", "task:ethtool  state:D stack:0 pid:3170",
+             "Call Trace:", " __schedule+0x34d/0x9e0", " schedule+0x5a/0xd0", " rtnl_lock+0x15/0x20", " dev_ethtool+0xb1/0x2e0",
+             "Kernel panic - not syncing: hung_task: blocked tasks", "CPU: 0 PID: 35 Comm: khungtaskd", "Call Trace:",
+             " panic+0x33/0x40", " watchdog+0x2a/0x30", " kthread+0xe8/0x120")  # fmt: skip
+    core = Logged(*lines)
+    assert dict(signature(core, diagnose([], core)).parts)["symbols"] == "rtnl_lock dev_ethtool"
+
+
+def test_a_firmware_assertion_is_known_by_its_line_wherever_the_name_of_its_file_is():
+    def signed_by(text, *params):
+        dump = adapter(log_entry(5, text, params, level=0), pcie_fw=0xC000C010)
+        return signature(None, diagnose([dump])).parts
+
+    text = "assertion failed: %s:%u, 0x%08x 0x%08x"
+    assert signed_by(text, 0x200512C0, 1127, 1, 2) == signed_by(text, 0x200512C4, 1127, 3, 4)
+    assert signed_by(text, 0x200512C0, 1127, 1, 2) != signed_by(text, 0x200512C0, 1128, 1, 2)
+
+
+def test_a_machine_check_that_names_the_device_is_not_its_drivers_complaint():
+    line = ("emerg", "{1}[Hardware Error]: device_id: 0000:02:00.4")
+    assert "KRN-20" not in {f.rule for f in found(line, dumps=[adapter()])}
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from builders import (
     BIG,
@@ -433,3 +434,10 @@ def test_little_is_read_of_a_large_vmcore() -> None:
     assert held.read(0x1000, 6) == b"memory"
     assert next(held.chunks(4096))[1][:6] == b"memory"
     assert source.count == 6 + 4096
+
+
+def test_addresses_out_of_a_frame_are_addresses(sample: Path) -> None:
+    core = vl.open_vmcore(sample)
+    row = core.segments[core.segments["type"] == "present"].iloc[0]
+    address = np.uint64(row["paddr"])
+    assert core.memory.read(address, np.int64(16)) == core.memory.read(int(address), 16)

@@ -54,7 +54,7 @@ def test_each_adapter_has_identity_entities_log_plot_and_causes(document, page):
     assert len(first.entities) == 52
     assert [e["name"] for e in first.entities if e["status"]] == ["mc1", "hma"]
     assert [e["level"] for e in first.firmware_log][-3:] == ["ERR", "CRIT", "EMERG"]
-    assert page.count("<svg") == len(document.adapters) + 1 == 3  # each firmware's log, and the timeline
+    assert page.count("<svg") == len(document.adapters) + 1 == 3  # a firmware log of each, and the timeline
 
 
 def test_a_quiet_adapter_is_called_quiet(document):

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from vmcoredd_lab.report import write_report
     from vmcoredd_lab.timeline_plot import plot_timeline
     from vmcoredd_lab.vmcore import Vmcore, open_vmcore
+    from vmcoredd_lab.widgets.explorer import explore
+    from vmcoredd_lab.widgets.hexview import hexview
+    from vmcoredd_lab.widgets.timeline import timeline_view
     from vmcoredd_lab.writer import VmcoreImage, write_vmcore
 
 # Public names and the modules they live in; a name is imported when it is first used, so that
@@ -36,12 +39,15 @@ _PUBLIC = {
     "VmcoreImage": "vmcoredd_lab.writer",
     "VmcoreddLabError": "vmcoredd_lab.errors",
     "diff": "vmcoredd_lab.analysis.diff",
+    "explore": "vmcoredd_lab.widgets.explorer",
     "export_timeline": "vmcoredd_lab.export",
+    "hexview": "vmcoredd_lab.widgets.hexview",
     "open_device_dump": "vmcoredd_lab.devices.dump",
     "open_vmcore": "vmcoredd_lab.vmcore",
     "plot_firmware_log": "vmcoredd_lab.plots",
     "plot_timeline": "vmcoredd_lab.timeline_plot",
     "save_baseline": "vmcoredd_lab.analysis.diff",
+    "timeline_view": "vmcoredd_lab.widgets.timeline",
     "write_report": "vmcoredd_lab.report",
     "write_vmcore": "vmcoredd_lab.writer",
 }
@@ -57,12 +63,15 @@ __all__ = [
     "VmcoreddLabError",
     "__version__",
     "diff",
+    "explore",
     "export_timeline",
+    "hexview",
     "open_device_dump",
     "open_vmcore",
     "plot_firmware_log",
     "plot_timeline",
     "save_baseline",
+    "timeline_view",
     "write_report",
     "write_vmcore",
 ]
@@ -78,3 +87,10 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Add the magic ``%vmcore`` and the completion of names to IPython: ``%load_ext vmcoredd_lab``."""
+    from vmcoredd_lab.magics import load
+
+    load(shell)

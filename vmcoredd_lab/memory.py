@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator
 from functools import cached_property
 
@@ -39,6 +40,7 @@ class Memory:
         OpenError: the package that inflates the pages is not installed.
         UsageError: ``space`` is neither, or an argument is negative.
         """
+        address, size = operator.index(address), operator.index(size)  # NumPy's integers, out of a frame, wrap around
         if address < 0 or size < 0 or address + size > 1 << 64:
             raise UsageError("no such range of memory", got=f"address {address:#x}, size {size:#x}")
         if space == "physical":

@@ -34,7 +34,7 @@ FINDINGS = Schema(
         ),
         Column("space", "text", "file, dump:NAME, entity:DUMP/ENTITY (decoded bytes) or physical (memory)", rank=2),
         Column("offset", "u64", "where in the space the bytes are that prove it", "hex", rank=2),
-        Column("length", "u64", "how many", rank=2),
+        Column("length", "u64", "how many", rank=6),
         Column("places", "u32", "how many places prove it; the others are in the finding's evidence", rank=4),
         Column("value", "text", "the value that decided", rank=6),
         Column("explanation", "text", "what it means, and when it is a false alarm", rank=7),
@@ -112,19 +112,18 @@ def diagnose(dumps: Sequence[Any], core: Any = None) -> Diagnosis:
         found.extend(findings)
         skipped.extend(left_out)
 
-    with progress("evaluating rules", len(dumps) + 1) as advance:
+    with progress("evaluating rules", sum(len(dump.data) for dump in dumps)) as advance:
         for dump in dumps:
             rules = _rules_of(dump)
             if rules is not None:
                 add(rules, dump.decode(), _device(dump, len(dumps)))
-            advance(1)
+            advance(len(dump.data))
         if core is not None:
             kernel = KernelCase(core)
             add(log_rules(), kernel, None)
             for dump in dumps:
                 if _rules_of(dump) is not None and dump.device:
                     add(across_rules(), (kernel, dump), dump.device)
-        advance(1)
     return Diagnosis(tuple(sorted(found, key=lambda f: f.order)), tuple(skipped))
 
 

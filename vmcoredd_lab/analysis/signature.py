@@ -34,7 +34,7 @@ _PLUMBING = re.compile(
     r"^(?:dump_stack\w*|show_(?:stack|trace|regs)\w*|panic|vpanic|__warn|report_bug|handle_bug|exc_\w+|asm_\w+|do_trap\w*|die\w*|"
     r"__die\w*|oops_end|no_context|__bad_area\w*|bad_area\w*|page_fault\w*|do_(?:kern_addr_fault|user_addr_fault|page_fault|mem_abort)"
     r"|error_(?:entry|code)|el1\w*|nmi\w*|end_repeat_nmi|perf_event_nmi_handler|default_do_nmi|machine_kexec|__?crash_kexec|"
-    r"watchdog_timer_fn|__hrtimer_run_queues|hrtimer_interrupt|sysvec_\w+|ret_from_fork\w*|entry_SYSCALL\w*|do_syscall_64|"
+    r"__schedule|schedule|schedule_timeout|io_schedule\w*|watchdog|watchdog_timer_fn|__hrtimer_run_queues|hrtimer_interrupt|sysvec_\w+|ret_from_fork\w*|entry_SYSCALL\w*|do_syscall_64|"
     r"__x64_sys_\w+|x64_sys_call|kthread)$"
 )
 _FRAME = re.compile(
@@ -43,6 +43,8 @@ _FRAME = re.compile(
 _START = re.compile(
     r"^(?:Kernel panic - not syncing|BUG: |Unable to handle kernel|Oops|general protection fault|Internal error|kernel BUG)"
 )
+_WATCHDOG = re.compile(r"hung_task|softlockup|soft lockup", re.I)
+_WAITED = re.compile(r"^(?:INFO: task \S+ blocked for more than|watchdog: BUG: soft lockup)")
 _SHAPES = (
     (re.compile(r"\b(?:[0-9a-f]{4,8}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7]\b", re.I), "<pci>"),
     (re.compile(r"\b0x[0-9a-f]+\b", re.I), "<hex>"),
@@ -55,11 +57,12 @@ _SHAPES = (
 )
 _SUFFIX = re.compile(r"\.(?:isra|constprop|part|cold|llvm)(?:\.\d+)*.*$")
 # A firmware's assertion is known by its line; its values differ
-_ASSERTION = re.compile(r"(?P<before>.*\bassert\w*\b.*?\bline )(?P<line>\d+)\b", re.I)
+_ASSERTION = re.compile(r"(?P<before>.*\bassert\w*\b.*?(?:\bline |\w:))(?P<line>\d+)\b", re.I)
 FIRMWARE = ("FW-01", "FW-02", "FW-03", "FW-04", "FW-05", "FW-11")
 LOGGED = "FW-11"
 FATAL = ("INT-01", "INT-04", "INT-13", "INT-14", "INT-15", "INT-16", "INT-19", "INT-20", "ECC-01", "ECC-03", "ECC-05", "ECC-07",
-         "ECC-11", "TP-15", "PCI-04", "PCI-06", "ACC-01", "ACC-02", "FW-16", "FW-21")  # fmt: skip
+         "ECC-11", "TP-15", "PCI-04", "PCI-06", "ACC-01", "ACC-02", "FW-16", "FW-21", "SGE-01",
+         "SGE-02", "SGE-03", "SGE-07", "DMP-05")  # fmt: skip
 _BIT = re.compile(r"\b([A-Z][A-Z0-9]+_[A-Z0-9_]+)(?: (?:port|pf|edc|mc) \d+| \[\d+\])? \(([^)]*)\)")
 
 
@@ -115,7 +118,9 @@ def _kernel(core: Any) -> Iterable[tuple[str, str]]:
         return
     reason = next((lines[i].text for i in starts if lines[i].text.startswith("Kernel panic")), lines[starts[0]].text)
     yield "panic", shape(reason)
-    for start in starts:  # of an oops that became a panic the oops has the trace that says where
+    # of a task that hung, or a CPU that was stuck, the trace is behind the line that says so; the panic's is the watchdog's
+    waited = [i for i, line in enumerate(lines) if _WAITED.match(line.text)] if _WATCHDOG.search(reason) else []
+    for start in waited[-1:] or starts:  # of an oops that became a panic the oops has the trace that says where
         symbols = list(dict.fromkeys(_symbols(line.text for line in lines[start + 1 : start + 1 + TRACE])))
         if symbols:
             yield "symbols", " ".join(symbols[:SYMBOLS])

@@ -113,7 +113,9 @@ def _lines(table: Table, shown: int) -> Iterator[str]:
     if table.attrs.get("note"):
         yield str(table.attrs["note"])
     found = sections(table, shown)
-    if not any(section.kind == "config" for section in found):
+    if not found:
+        yield "nothing differs"
+    elif not table.attrs["chosen"] and not any(section.kind == "config" for section in found):
         yield "no difference in configuration"
     dump = None
     for section in found:

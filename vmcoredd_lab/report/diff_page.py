@@ -26,6 +26,6 @@ def render_diff(table: Table, title: str = "Differences") -> str:
         title=title,
         attrs={name: table.attrs.get(name) for name in ("a", "b", "note")},
         sections=found,
-        sound=not any(section.kind == "config" for section in found),
+        sound=not table.attrs["chosen"] and not any(section.kind == "config" for section in found),
         style=package_text("vmcoredd_lab.report", "templates", "style.css"),
     )

@@ -16,7 +16,7 @@ from vmcoredd_lab.errors import UsageError
 from vmcoredd_lab.scenarios.firmware_log import FirmwareLog
 from vmcoredd_lab.scenarios.tables import rows
 
-__all__ = ["CHIPS", "PF", "Adapter", "MailboxRecord", "context_words", "mac_address", "serial_number"]
+__all__ = ["CHIPS", "LOG_AT", "PF", "Adapter", "MailboxRecord", "context_words", "mac_address", "serial_number"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ CHIPS = {
     "T6": Product("T6225-CR", 0, 0x6401, (1, 27, 5, 0), 2, "25Gbps", "1G/10G/25GBASE-SFP28"),
 }
 SIZE_BINS = (64, 100, 200, 400, 800, 1460, 8000)  # a frame length in each of the counters by length
+LOG_AT = 0xE0000  # of the firmware's log in external memory
 PF = 4  # the function that cxgb4 binds to
 
 
@@ -164,8 +165,8 @@ class Adapter:
         self._bring_up_ports()
         self._configure_pci()
         self._set_up_queues()
-        # 256 entries in external memory, at 0xe0000 of it: PCIE_FW_PF[7], read by t4_init_devlog_params()
-        self.set("PCIE_FW_PF", 1 << 28 | (0xE0000 >> 4) << 4 | 2, instance=7)
+        # 256 entries in external memory; read by t4_init_devlog_params()
+        self.set("PCIE_FW_PF", 1 << 28 | (LOG_AT >> 4) << 4 | 2, instance=7)
 
     def _enable_interrupts(self) -> None:
         """Enable what makes the driver stop the adapter; of the functions only the driver's own is told."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from vmcoredd_lab.devices.cxgb4.entity_names import entity_name, entity_number
 from vmcoredd_lab.devices.cxgb4.writer.order import collected
 from vmcoredd_lab.errors import OutputError, UsageError
+from vmcoredd_lab.scenarios.printk_ring import KernelMessage
 from vmcoredd_lab.scenarios.story import Story
 from vmcoredd_lab.text import escape
 
@@ -98,8 +99,11 @@ def _make_hostile(story: Story) -> None:
     last = max(entry[0] for entry in adapter.log.entries)
     for n, (text, params) in enumerate(HOSTILE_FORMATS):
         adapter.log.entries.append((last + n + 1, 5, 0x26, text, params))
-    for text in HOSTILE_LINES:
-        story.kernel("debug", text, caller="T4242")
+    at = story.booted
+    time = story.messages[at - 1].time
+    story.messages[at:at] = [
+        KernelMessage(time + 1000 * (n + 1), "debug", text, "T4242") for n, text in enumerate(HOSTILE_LINES)
+    ]
 
 
 def _kept(cut: int | str, size: int) -> int:

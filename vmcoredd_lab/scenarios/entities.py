@@ -13,20 +13,16 @@ from typing import Any
 import numpy as np
 
 from vmcoredd_lab.devices.cxgb4.declared import declared
-from vmcoredd_lab.devices.cxgb4.entities.meminfo import REGIONS
-from vmcoredd_lab.devices.cxgb4.entities.pcie_config import SLOTS
-from vmcoredd_lab.devices.cxgb4.entity_names import read_table
-from vmcoredd_lab.devices.cxgb4.indirect_table import Segment, segments
 from vmcoredd_lab.devices.cxgb4.writer import CudbgImage
 from vmcoredd_lab.devices.cxgb4.writer.order import collected
 from vmcoredd_lab.scenarios.adapter import Adapter, mac_address, serial_number
+from vmcoredd_lab.scenarios.adapter_memory import meminfo, memory
+from vmcoredd_lab.scenarios.adapter_registers import indirect, pcie_config, reg_dump
+from vmcoredd_lab.scenarios.codes import EINVAL, SYSTEM_ERROR, VERSION
 
 __all__ = ["collect"]
 
 MIB = 1 << 20
-REG_DUMP_SIZE = {"T4": 160 << 10, "T5": 332 << 10, "T6": 332 << 10}
-VERSION: dict[str, Any] = {"signature": 0xCCEDB001, "revision": 1}  # struct cudbg_ver_hdr
-NOT_FOUND, NOT_IMPLEMENTED, SYSTEM_ERROR, EINVAL = -24, -28, -29, -22
 KDUMP_CLOCK, CLOCK = 50_000, 250_000  # kHz: the placeholder before the firmware was asked, and a real one
 QDESC_SIZE = 32 * MIB
 TCAM_SLOTS = {"T4": 336, "T5": 512, "T6": 512}
@@ -34,7 +30,6 @@ CONTEXTS = {"T4": 1088, "T5": 1088, "T6": 1056}  # records that the driver reser
 MTUS = (88, 256, 512, 576, 808, 1024, 1280, 1488, 1500, 2002, 2048, 4096, 4352, 8192, 9000, 9600)
 IBQ_BASE, IBQ_SIZE, IBQ_THRES = (0, 2048, 4096, 6144, 8192, 10240), 1024, (256, 320, 384, 448, 512, 576)
 OBQ = ((0, 1024), (1024, 1024), (2048, 1024), (3072, 1024), (4096, 2048), (6144, 512), (6656, 1024), (7680, 1024))
-LOG_AT = 0xE0000  # of the firmware's log in external memory
 FW_OK, FULL_INIT_DONE, USING_MSIX, MASTER = 1 << 4, 1 << 0, 1 << 3, 1 << 7
 
 
@@ -68,62 +63,6 @@ def _words(values: Any, kind: str = "<u4") -> bytes:
 def _noise(rng: random.Random, words: int, zeros: float = 0.5) -> bytes:
     """Return words of a queue or a trace that was in use: some zero, the others anything."""
     return _words(0 if rng.random() < zeros else rng.getrandbits(rng.choice((8, 16, 32))) for _ in range(words))
-
-
-# -- registers --------------------------------------------------------------------------------------------------------
-
-
-def _reg_dump(adapter: Adapter) -> bytes:
-    data = np.zeros(REG_DUMP_SIZE[adapter.chip] // 4, "<u4")
-    known = set(adapter.table.addresses.tolist())
-    for address, value in adapter.registers.items():
-        if address in known:
-            data[address // 4] = value
-    return data.tobytes()
-
-
-def _indirect(adapter: Adapter, name: str) -> bytes | tuple[int, int]:
-    chip = "T5" if adapter.chip == "T4" else adapter.chip  # the driver has no lists of a T4's
-    if name in ("ma_indirect", "hma_indirect") and adapter.chip != "T6":
-        return NOT_FOUND, 0
-    if adapter.chip == "T4" and name == "up_cim_indirect":
-        return NOT_IMPLEMENTED, 0
-    if adapter.chip == "T4" and name == "tp_indirect":
-        return bytes(19 * declared("ireg_buf").size())
-    known = [s for s in segments() if s.entity == name and s.record is not None and chip in s.chips.split()]
-    records = np.zeros(max(s.record or 0 for s in known) + 1, declared("ireg_buf").dtype())
-    for one in known:
-        _fill(records[one.record], one, adapter)
-    data = records.tobytes()
-    if name in ("pcie_indirect", "ma_indirect"):
-        data += bytes(declared("ireg_buf").size())  # the driver counts one record too many
-    if name == "sge_indirect" and not adapter.attached:
-        data += _queue_base_map(adapter)
-    return data
-
-
-def _fill(record: Any, one: Segment, adapter: Adapter) -> None:
-    head = record["tp_pio"]
-    head["ireg_addr"], head["ireg_data"] = one.address_register, one.data_register
-    head["ireg_local_offset"] = one.first if one.stored_offset is None else one.stored_offset
-    head["ireg_offset_range"] = one.count if one.stored_offset is None else 0
-    for n in range(one.count):
-        record["outbuf"][n] = adapter.indirect.get((one.space, one.first + n * one.stride), 0)
-
-
-def _queue_base_map(adapter: Adapter) -> bytes:
-    """struct sge_qbase_reg_field: collected where no port is up; T4 and T5 leave it zero."""
-    record = np.zeros((), declared("sge_qbase_reg_field").dtype())
-    if adapter.chip == "T6":
-        record["reg_addr"], record["reg_data"] = 0x1250, (0x1240, 0x1244, 0x1248, 0x124C)
-        record["vfcount"] = 256
-    return record.tobytes()
-
-
-def _pcie_config(adapter: Adapter) -> bytes:
-    offsets = [int(r["offset"], 16) for r in read_table("pcie_config_regs.csv") if r["linux"] == "1"]
-    values = [adapter.config_space.get(offset, 0) for offset in offsets]
-    return _words(values + [0] * (SLOTS - len(values)))
 
 
 # -- CIM --------------------------------------------------------------------------------------------------------------
@@ -375,84 +314,16 @@ def _vpd_data(adapter: Adapter) -> bytes:
     )  # fmt: skip
 
 
-# -- memory -----------------------------------------------------------------------------------------------------------
-
-
-def _meminfo(adapter: Adapter) -> bytes:
-    """cudbg_fill_meminfo(): all but the on-chip queues follows from registers."""
-    info = np.zeros((), declared("cudbg_meminfo").dtype())
-    external = 3 if adapter.chip == "T5" else 2
-    for slot, (idx, base) in enumerate(((0, 0), (1, MIB), (external, 2 * MIB))):
-        info["avail"][slot] = (base, base + MIB, idx)
-    info["avail_c"] = 3
-    entries = _regions(adapter)
-    for slot, one in enumerate(sorted(entries)):
-        info["mem"][slot] = one
-    info["mem_c"] = len(entries)
-    get = adapter.get
-    info["up_ram_lo"] = get("CIM_SDRAM_BASE_ADDR")
-    info["up_ram_hi"] = get("CIM_SDRAM_BASE_ADDR") + get("CIM_SDRAM_ADDR_SIZE") - 1
-    info["up_extmem2_lo"] = get("CIM_EXTMEM2_BASE_ADDR")
-    info["up_extmem2_hi"] = get("CIM_EXTMEM2_BASE_ADDR") + get("CIM_EXTMEM2_ADDR_SIZE") - 1
-    info["rx_pages_data"] = (4, get("TP_PMM_RX_PAGE_SIZE") >> 10, 2)
-    info["tx_pages_data"] = (4, get("TP_PMM_TX_PAGE_SIZE") >> 10, ord("K"), 1)
-    info["p_structs"] = get("TP_CMM_MM_MAX_PSTRUCT")
-    info["p_structs_free_cnt"] = get("TP_FLM_FREE_PS_CNT")
-    info["free_rx_cnt"], info["free_tx_cnt"] = get("TP_FLM_FREE_RX_CNT"), get("TP_FLM_FREE_TX_CNT")
-    body = info.tobytes()
-    return declared("cudbg_ver_hdr").write(**VERSION, size=len(body)) + body
-
-
-def _regions(adapter: Adapter) -> list[tuple[int, int, int]]:
-    """Return (base, limit, idx): limit 0 where the region ends with the next one."""
-    get = adapter.get
-    open_ended = {
-        "DBQ contexts": "SGE_DBQ_CTXT_BADDR", "IMSG contexts": "SGE_IMSG_CTXT_BADDR", "FLM cache": "SGE_FLM_CACHE_BADDR",
-        "TCBs": "TP_CMM_TCB_BASE", "Pstructs": "TP_CMM_MM_BASE", "Timers": "TP_CMM_TIMER_BASE",
-        "Rx FL": "TP_CMM_MM_RX_FLST_BASE", "Tx FL": "TP_CMM_MM_TX_FLST_BASE", "Pstruct FL": "TP_CMM_MM_PS_FLST_BASE",
-        "ULPRX state": "ULP_RX_CTX_BASE", "ULPTX state": "ULP_TX_ERR_TABLE_BASE",
-    }  # fmt: skip
-    limited = {
-        "iSCSI region": "ULP_RX_ISCSI", "TDDP region": "ULP_RX_TDDP", "TPT region": "ULP_TX_TPT", "STAG region": "ULP_RX_STAG",
-        "RQ region": "ULP_RX_RQ", "RQUDP region": "ULP_RX_RQUDP", "PBL region": "ULP_RX_PBL", "TXPBL region": "ULP_TX_PBL",
-    }  # fmt: skip
-    found = [(get(register), 0, REGIONS.index(name)) for name, register in open_ended.items()]
-    found += [(get(f"{r}_LLIMIT"), get(f"{r}_ULIMIT"), REGIONS.index(name)) for name, r in limited.items()]
-    for name, side in (("Tx payload", "TX"), ("Rx payload", "RX")):
-        base = get(f"TP_PMM_{side}_BASE")
-        pages = get(f"TP_PMM_{side}_MAX_PAGE") & 0x1FFFFF
-        found.append((base, base - 1 + get(f"TP_PMM_{side}_PAGE_SIZE") * pages, REGIONS.index(name)))
-    found.append((0, 0, len(REGIONS)))  # hash of the lookup engine: off, so hidden
-    if adapter.chip != "T4":
-        base = get("SGE_DBVFIFO_BADDR") >> 3
-        found.append((base, base + 4 * get("SGE_DBVFIFO_SIZE") - 1, len(REGIONS)))
-    return found
-
-
-def _memory(adapter: Adapter, name: str) -> bytes | tuple[int, int]:
-    if name in ("mc1", "hma"):
-        return SYSTEM_ERROR, NOT_FOUND
-    image = bytearray(MIB)
-    rng = adapter.random(name)
-    for at in range(0x40000, 0xC0000, 0x4000):  # tables with some entries in use
-        image[at : at + 256] = rng.randbytes(256)
-    if name == "mc0":
-        image[0:0x80000] = bytes(0x80000)  # payload is not read
-        ring = adapter.log.ring()
-        image[LOG_AT : LOG_AT + len(ring)] = ring
-    return bytes(image)
-
-
 _MAKERS: dict[str, Callable[[Adapter], bytes | tuple[int, int]]] = {
-    "mbox_log": _mbox_log, "qdesc": _qdesc, "dev_log": _dev_log, "reg_dump": _reg_dump, "cim_la": _cim_la,
+    "mbox_log": _mbox_log, "qdesc": _qdesc, "dev_log": _dev_log, "reg_dump": reg_dump, "cim_la": _cim_la,
     "cim_ma_la": _cim_ma_la, "cim_qcfg": _cim_qcfg, "rss": _rss, "rss_vf_conf": _rss_vf_conf, "path_mtu": _path_mtu,
-    "pm_stats": _pm_stats, "hw_sched": _hw_sched, "ulprx_la": _ulprx_la, "tp_la": _tp_la, "meminfo": _meminfo,
-    "cim_pif_la": _cim_pif_la, "clk": _clk, "tid_info": _tid_info, "pcie_config": _pcie_config,
+    "pm_stats": _pm_stats, "hw_sched": _hw_sched, "ulprx_la": _ulprx_la, "tp_la": _tp_la, "meminfo": meminfo,
+    "cim_pif_la": _cim_pif_la, "clk": _clk, "tid_info": _tid_info, "pcie_config": pcie_config,
     "dump_context": _dump_context, "mps_tcam": _mps_tcam, "vpd_data": _vpd_data, "le_tcam": _le_tcam, "cctrl": _cctrl,
     "ulptx_la": _ulptx_la, "pbt_table": _pbt_table,
 }  # fmt: skip
 _FAMILIES: dict[str, Callable[[Adapter, str], bytes | tuple[int, int]]] = {
-    "cim_ibq": _cim_queue, "cim_obq": _cim_queue, "edc": _memory, "mc0": _memory, "mc1": _memory, "hma_": _indirect,
-    "hma": _memory, "tp_indirect": _indirect, "sge_indirect": _indirect, "pcie_indirect": _indirect, "pm_indirect": _indirect,
-    "ma_indirect": _indirect, "up_cim_indirect": _indirect,
+    "cim_ibq": _cim_queue, "cim_obq": _cim_queue, "edc": memory, "mc0": memory, "mc1": memory, "hma_": indirect,
+    "hma": memory, "tp_indirect": indirect, "sge_indirect": indirect, "pcie_indirect": indirect, "pm_indirect": indirect,
+    "ma_indirect": indirect, "up_cim_indirect": indirect,
 }  # fmt: skip

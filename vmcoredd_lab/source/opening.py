@@ -41,6 +41,11 @@ class MappedSource(ByteSource):
         weakref.finalize(self, os.close, self._handle)
         self._view = memoryview(self._map)
 
+    @property
+    def mapping(self) -> mmap.mmap:
+        """The mapping itself, which searches without a copy."""
+        return self._map
+
     def read(self, offset: int, size: int) -> bytes:
         """Return up to ``size`` bytes from ``offset``."""
         return self._map[offset : offset + size]

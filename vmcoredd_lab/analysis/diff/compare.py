@@ -25,7 +25,8 @@ _LOGS = ("dev_log", "mbox_log", "reg_dump")  # compared by their own rules
 def compare(
     a: Snapshot, b: Snapshot, *, only: Iterable[str] = (), ignore: Iterable[str] = (), detail: bool = False
 ) -> Table:
-    """Return :data:`~vmcoredd_lab.analysis.diff.rows.DIFFERENCES` of two devices; ``attrs`` has ``a``, ``b`` and ``note``.
+    """Return :data:`~vmcoredd_lab.analysis.diff.rows.DIFFERENCES` of two devices; ``attrs`` has ``a``, ``b``, ``note``, and
+    ``chosen``: whether globs left anything out.
 
     Raises
     ------
@@ -75,7 +76,9 @@ class _Comparison:
                 advance(1)
         self.wanted.check(self.known)
         table = self.found.table()
-        table.attrs.update({"a": self.a.label, "b": self.b.label, "same_card": self.same_card})
+        table.attrs.update(
+            {"a": self.a.label, "b": self.b.label, "same_card": self.same_card, "chosen": self.wanted.some}
+        )
         if not self.same_chip:
             table.attrs["note"] = self.statement()
         return table

@@ -117,7 +117,7 @@ def _vmcores(a: OpenedFile, b: OpenedFile, options: dict[str, Any]) -> Table:
         tables.append(table.with_first(DUMP, name))
         tables[-1].attrs.update(attrs)
     joined = Table.concat(tables) if len(tables) > 1 else tables[0]
-    joined.attrs.update({"a": a.path, "b": b.path})
+    joined.attrs.update({"a": a.path, "b": b.path, "chosen": bool(options["only"] or options["ignore"])})
     return joined
 
 

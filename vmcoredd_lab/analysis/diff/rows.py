@@ -103,6 +103,11 @@ class Wanted:
         self.only = [glob.lower() for glob in only]
         self.ignore = [glob.lower() for glob in ignore]
 
+    @property
+    def some(self) -> bool:
+        """True where not everything is asked for."""
+        return bool(self.only or self.ignore)
+
     def __call__(self, *names: str | None) -> bool:
         """Return whether something of these names is asked for."""
         lower = [name.lower() for name in names if name]

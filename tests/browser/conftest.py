@@ -1,0 +1,71 @@
+"""One JupyterLab and one page of Chromium for all tests here; pictures of what they saw are kept.
+
+``VMCOREDD_LAB_PICTURES`` names the directory of the pictures; without it they are in pytest's own.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from builders import Segment, device_dump, elf, notes, usual_notes, vmcoreinfo
+from cudbg_builder import DEV_LOG, REG_DUMP, Entity, cudbg, log_entry, numbered_reg_dump
+from notebook_page import Notebook, chromium, opened
+
+HOSTILE = '<img src=x onerror="window.hacked=1">'
+HOSTILE_LOG = [
+    "<script>window.hacked=2</script>",
+    "\x1b[2J\x1b]0;owned\x07",
+    "\u202egnp.exe",
+    "%s%n " * 30,
+    "</div></table><h1>big",
+]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.xdist_group("browser"))
+
+
+@pytest.fixture(scope="session")
+def notebook(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notebook]:
+    """The notebook's page."""
+    for module in ("jupyterlab", "playwright", "anywidget", "nbformat"):
+        pytest.importorskip(module)
+    if chromium() is None:
+        pytest.skip("chromium is not installed")
+    root = tmp_path_factory.mktemp("lab")
+    kept = os.environ.get("VMCOREDD_LAB_PICTURES")
+    with opened(root, Path(kept) if kept else tmp_path_factory.mktemp("pictures")) as page:
+        page.run("import vmcoredd_lab as vl")
+        yield page
+
+
+@pytest.fixture(scope="session")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A vmcore whose device dump bears markup as its name, and whose firmware log holds what should never be taken literally."""
+    log = b"".join(log_entry(n, text.encode()) for n, text in enumerate(HOSTILE_LOG))
+    dump = cudbg(Entity(DEV_LOG, log), Entity(REG_DUMP, numbered_reg_dump()))
+    path = tmp_path_factory.mktemp("hostile") / "vmcore"
+    path.write_bytes(elf(notes(device_dump(HOSTILE, bytes(dump.data)) + vmcoreinfo())))
+    return path
+
+
+@pytest.fixture(scope="session")
+def terabyte(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A vmcore of 1 TiB that is one hole, with two words far inside."""
+    path = tmp_path_factory.mktemp("terabyte") / "vmcore"
+    head = elf(notes(usual_notes()), Segment(b"", paddr=0, vaddr=0xFFFF888000000000, offset=1 << 20, filesz=1 << 40))
+    path.write_bytes(head)
+    with path.open("r+b") as file:
+        file.seek((1 << 39) + 0x123450)
+        file.write(b"in the middle of")
+        file.seek((1 << 40) + (1 << 20) - 32)
+        file.write(b"the last 32 bytes of a terabyte.")
+    yield path
+    path.unlink()

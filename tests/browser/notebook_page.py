@@ -1,0 +1,162 @@
+"""A real JupyterLab and a page of Chromium on it, as few lines as it takes to drive them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
+)  # fmt: skip
+PATIENCE = 60_000  # milliseconds; a shared machine may be slow
+
+_READY = """() => {
+  const shown = window.jupyterapp && window.jupyterapp.shell.currentWidget;
+  const session = shown && shown.sessionContext;
+  return !!session && session.isReady && !!session.session && session.session.kernel.connectionStatus === "connected";
+}"""
+_RUN = """async (code) => {
+  const notebook = window.jupyterapp.shell.currentWidget.content;
+  notebook.activeCellIndex = 0;
+  notebook.widgets[0].model.sharedModel.setSource(code);
+  window.finished = false;
+  window.jupyterapp.commands.execute("notebook:run-cell").finally(() => { window.finished = true; });
+}"""
+_THEME = "(name) => window.jupyterapp.commands.execute('apputils:change-theme', {theme: name})"
+
+
+def chromium() -> str | None:
+    """Return the path of a Chromium, None where there is none."""
+    return next((path for name in CHROMIUM if (path := shutil.which(name))), None)
+
+
+def _share() -> Path:
+    """Return share/jupyter of where JupyterLab is installed, which need not be this interpreter's prefix."""
+    import jupyterlab
+
+    return Path(jupyterlab.__file__).parents[4] / "share" / "jupyter"
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@contextmanager
+def jupyterlab(root: Path) -> Iterator[str]:
+    """Run JupyterLab on an empty notebook ``page.ipynb`` in a directory; give its address."""
+    import nbformat
+
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("")])
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(notebook, root / "page.ipynb")
+    port, share = _free_port(), _share()
+    room = root / ".jupyter"
+    known = {"JUPYTER_PATH": str(share), "JUPYTER_CONFIG_DIR": str(room / "config"), "JUPYTER_DATA_DIR": str(room / "data"),
+             "JUPYTER_RUNTIME_DIR": str(room / "runtime"), "IPYTHONDIR": str(room / "ipython")}  # fmt: skip
+    settings = room / "config" / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
+    settings.mkdir(parents=True)
+    (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
+    command = [
+        sys.executable, "-m", "jupyterlab",
+        f"--app-dir={share / 'lab'}", "--expose-app-in-browser", "--no-browser", "--allow-root",
+        f"--port={port}", "--ServerApp.port_retries=0", "--IdentityProvider.token=", f"--ServerApp.root_dir={root}",
+        "--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    ]  # fmt: skip
+    log = (root / "jupyterlab.log").open("wb")
+    server = subprocess.Popen(command, env={**os.environ, **known}, stdout=log, stderr=log)
+    try:
+        address = f"http://127.0.0.1:{port}"
+        for _ in range(240):
+            with suppress(OSError):
+                urllib.request.urlopen(f"{address}/api")
+                break
+            if server.poll() is not None:
+                break
+            time.sleep(0.5)
+        else:
+            raise TimeoutError((root / "jupyterlab.log").read_text(errors="replace")[-2000:])
+        yield address
+    finally:
+        server.terminate()
+        try:
+            server.wait(20)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+        log.close()
+
+
+class Notebook:
+    """The notebook's page: runs Python in its one cell and looks at what comes out."""
+
+    def __init__(self, page: Any, address: str, pictures: Path) -> None:
+        self.page, self.pictures = page, pictures
+        self.said: list[str] = []  # errors on the page's console
+        page.set_default_timeout(2 * PATIENCE)
+        page.on("console", lambda m: self.said.append(m.text) if m.type == "error" else None)
+        page.goto(f"{address}/lab/tree/page.ipynb")
+        page.wait_for_selector(".jp-Notebook")
+        page.wait_for_function(_READY)
+        page.set_default_timeout(PATIENCE)
+        page.keyboard.press("Control+B")  # the file browser takes room
+
+    def run(self, code: str) -> str:
+        """Run code in the cell; return what it printed, or the error."""
+        self.page.evaluate(_RUN, code)
+        self.page.wait_for_function("window.finished === true")
+        return "\n".join(self.page.locator(".jp-OutputArea-output").all_inner_texts())
+
+    def show(self, code: str, ready: str = ".vl-hex[data-ready=true]") -> Any:
+        """Run code that shows a widget; return the output once it is painted."""
+        said = self.run(code)
+        assert "Traceback" not in said, said[-3000:]
+        output = self.page.locator(".jp-OutputArea-output").last
+        try:
+            output.locator(ready).first.wait_for()
+        except Exception as error:
+            self.picture("failed")
+            raise AssertionError(f"{ready} never came: {said[-2000:]} {self.said[-3:]}") from error
+        return output
+
+    def restart(self) -> None:
+        """Begin again with a new kernel."""
+        self.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+        self.page.wait_for_function(_READY)
+
+    def theme(self, name: str) -> None:
+        """Choose a theme: JupyterLab Light, JupyterLab Dark."""
+        self.page.evaluate(_THEME, name)
+        self.page.wait_for_function(f"document.body.dataset.jpThemeLight === '{str('Light' in name).lower()}'")
+
+    def picture(self, name: str) -> None:
+        """Keep a picture of the page."""
+        self.page.screenshot(path=str(self.pictures / f"{name}.png"))
+
+
+@contextmanager
+def opened(root: Path, pictures: Path, width: int = 1500, height: int = 1050) -> Iterator[Notebook]:
+    """Run JupyterLab and Chromium on a directory; give the notebook."""
+    from playwright.sync_api import sync_playwright
+
+    pictures.mkdir(parents=True, exist_ok=True)
+    with jupyterlab(root) as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))
+        try:
+            context = browser.new_context(viewport={"width": width, "height": height})
+            context.grant_permissions(["clipboard-read", "clipboard-write"], origin=address)
+            yield Notebook(context.new_page(), address, pictures)
+        finally:
+            browser.close()

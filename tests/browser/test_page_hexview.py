@@ -1,0 +1,222 @@
+"""The hex view in a real JupyterLab: what a person does with mouse and keyboard, and what the page then shows."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from notebook_page import Notebook
+
+DATA = bytes(range(256)) * 4 + b"needle in the middle" + bytes(5000) + b"the second needle" + b"\xff" * 100
+
+
+@pytest.fixture
+def view(notebook: Notebook) -> Any:
+    return notebook.show(f"w = vl.hexview(bytes.fromhex('{DATA.hex()}'), rows=16); w")
+
+
+@pytest.fixture(scope="module")
+def vmcore(notebook: Notebook, sample: Path) -> Path:
+    notebook.run(f"core = vl.open_vmcore({str(sample)!r})")
+    return sample
+
+
+def line(view: Any, number: int) -> str:
+    """The address, bytes and text of a line of the view."""
+    one = view.locator(".vl-line").nth(number)
+    return " ".join(one.locator(".vl-at, .vl-cells, .vl-text").all_inner_texts()).replace("\n", "")
+
+
+def goto(view: Any, text: str) -> None:
+    view.locator(".vl-go").fill(text)
+    view.locator(".vl-go").press("Enter")
+
+
+def status(view: Any, pattern: str) -> None:
+    """Wait until the status line says so."""
+    from playwright.sync_api import expect
+
+    expect(view.locator(".vl-status")).to_have_text(re.compile(pattern), timeout=60_000)
+
+
+def test_rows_show_address_bytes_and_text(view: Any, notebook: Notebook) -> None:
+    assert line(view, 4).startswith("00000040")
+    assert "404142434445464748494a4b4c4d4e4f" in line(view, 4).replace(" ", "")
+    assert line(view, 4).endswith("@ABCDEFGHIJKLMNO")
+    notebook.picture("hexview")
+
+
+def test_equal_rows_are_one_line_with_their_count(view: Any) -> None:
+    goto(view, "0x420")
+    status(view, "^00000420")
+    assert "310 more rows like it" in view.locator(".vl-same").first.inner_text()
+
+
+@pytest.mark.parametrize(("typed", "place"), [("0x410", "410"), ("1040", "410"), ("410h", "410"), ("0x400", "400")])
+def test_numbers_are_places(view: Any, typed: str, place: str) -> None:
+    goto(view, typed)
+    status(view, f"^00000{place}")
+
+
+def test_relative_numbers_count_from_the_cursor(view: Any) -> None:
+    goto(view, "0x100")
+    status(view, "^00000100")
+    goto(view, "+0x20")
+    status(view, "^00000120")
+    goto(view, "-16")
+    status(view, "^00000110")
+
+
+def test_a_place_outside_is_refused_in_words(view: Any) -> None:
+    goto(view, "0x100000")
+    status(view, "outside")
+
+
+def test_text_is_found_forward_around_the_end_and_backward(view: Any) -> None:
+    view.locator(".vl-find").fill("needle")
+    view.locator(".vl-find").press("Enter")
+    status(view, "^00000400 · 6 bytes selected")
+    view.locator(".vl-next").click()
+    status(view, f"^{DATA.rindex(b'needle'):08x} · 6 bytes")
+    view.locator(".vl-next").click()
+    status(view, "found at 00000400, around the end")
+    view.locator(".vl-prev").click()
+    status(view, f"found at {DATA.rindex(b'needle'):08x}, around the end")
+
+
+def test_bytes_are_found_by_their_digits(view: Any) -> None:
+    view.locator(".vl-kind").select_option("hex")
+    view.locator(".vl-find").fill("fe ff 6e 65")
+    view.locator(".vl-find").press("Enter")
+    status(view, "^000003fe · 4 bytes")
+
+
+def test_the_mouse_selects_and_the_bytes_are_copied(view: Any, notebook: Notebook) -> None:
+    cells = view.locator(".vl-line").nth(4).locator(".vl-b")
+    cells.nth(1).hover()
+    notebook.page.mouse.down()
+    cells.nth(4).hover()
+    notebook.page.mouse.up()
+    status(view, "4 bytes selected")
+    for form, expected in {
+        "hex": "41 42 43 44", "text": "ABCD", "python": 'bytes.fromhex("41424344")', "c": "0x41, 0x42, 0x43, 0x44",
+    }.items():  # fmt: skip
+        view.locator(".vl-copy").select_option(form)
+        status(view, f"4 bytes copied as {form}")
+        assert expected in notebook.page.evaluate("navigator.clipboard.readText()")
+
+
+def test_the_keyboard_moves_and_selects(view: Any, notebook: Notebook) -> None:
+    view.locator(".vl-b").first.click()
+    for key in ("ArrowDown", "ArrowRight", "Shift+ArrowRight", "Shift+ArrowDown"):
+        notebook.page.keyboard.press(key)
+    status(view, r"^00000022 · 18 bytes selected \(00000011 up to 00000023\)")
+    notebook.page.keyboard.press("Control+End")
+    status(view, f"^{len(DATA) - 1:08x}")
+    notebook.page.keyboard.press("Control+Home")
+    status(view, "^00000000")
+
+
+def test_the_inspector_reads_both_byte_orders(view: Any) -> None:
+    from playwright.sync_api import expect
+
+    goto(view, "0x41")
+    status(view, "^00000041")
+    inspector = view.locator(".vl-inspect")
+    expect(inspector).to_contain_text("0x44434241")
+    expect(inspector).to_contain_text("0x41424344")
+    expect(inspector).to_contain_text("68.67.66.65")
+    expect(inspector).to_contain_text("41:42:43:44:45:46")
+
+
+def test_bookmarks_lead_back(view: Any) -> None:
+    goto(view, "0x410")
+    status(view, "^00000410")
+    view.locator(".vl-star").click()
+    goto(view, "0")
+    status(view, "^00000000")
+    view.locator(".vl-marks").select_option("0")
+    status(view, "^00000410")
+
+
+def test_the_offset_column_counts_from_a_base(view: Any) -> None:
+    view.locator(".vl-base").fill("0x10")
+    view.locator(".vl-base").press("Enter")
+    view.locator(".vl-at", has_text="-00000010").wait_for()
+
+
+def test_a_terabyte_is_one_scroll_away(notebook: Notebook, terabyte: Path) -> None:
+    view = notebook.show(f"w = vl.hexview({str(terabyte)!r}, rows=12); w")
+    goto(view, hex((1 << 39) + 0x123450))
+    status(view, "^08000123450")
+    view.locator(".vl-line:has(.vl-cur)").locator(".vl-text", has_text="in the middle of").wait_for()
+    notebook.picture("hexview-terabyte")
+    view.locator(".vl-grid").focus()
+    notebook.page.keyboard.press("Control+End")
+    status(view, "^100000fffff")
+    view.locator(".vl-line:has(.vl-cur)").locator(".vl-text", has_text="s of a terabyte.").wait_for()
+    view.locator(".vl-find").fill("in the middle")
+    view.locator(".vl-prev").click()
+    status(view, "^08000123450 · 13 bytes")
+
+
+def test_a_search_can_be_stopped(notebook: Notebook, terabyte: Path) -> None:
+    view = notebook.show(f"w = vl.hexview({str(terabyte)!r}, space='physical', rows=12); w")
+    view.locator(".vl-find").fill("nowhere to be found")
+    view.locator(".vl-find").press("Enter")
+    view.locator(".vl-cancel").wait_for()
+    view.locator(".vl-cancel").click()
+    status(view, "cancelled|stopped")
+
+
+def test_excluded_pages_are_shown_as_such(notebook: Notebook, vmcore: Path) -> None:
+    view = notebook.show("w = vl.hexview(core, space='physical'); w")
+    view.locator(".vl-gap").first.wait_for()
+    assert re.search("excluded|absent", view.locator(".vl-gap").first.inner_text())
+
+
+def test_a_register_is_a_place_and_its_field_is_named(notebook: Notebook, vmcore: Path) -> None:
+    from playwright.sync_api import expect
+
+    view = notebook.show("w = vl.hexview(core, entity='reg_dump'); w")
+    goto(view, "PCIE_FW")
+    status(view, r"^000030b8 · 4 bytes")
+    expect(view.locator(".vl-field")).to_contain_text("PCIE_FW = 0x")
+
+
+def test_structure_and_bytes_select_each_other(notebook: Notebook, vmcore: Path) -> None:
+    from playwright.sync_api import expect
+
+    view = notebook.show("w = vl.hexview(core, space='file'); w")
+    header = view.locator(".vl-node", has_text="disk_dump_header").first
+    header.click()
+    status(view, r"bytes selected \(00000000 up to")
+    view.locator(".vl-node", has_text="header_version").first.click()
+    status(view, r"^00000008 · 4 bytes")
+    notebook.picture("structure")
+    view.locator('.vl-b[data-c="0"]').first.click()
+    expect(view.locator(".vl-node.vl-on")).to_contain_text("signature")
+    expect(view.locator(".vl-field")).to_contain_text("disk_dump_header › signature")
+
+
+def test_the_dark_theme_keeps_bytes_readable(notebook: Notebook, view: Any) -> None:
+    notebook.theme("JupyterLab Dark")
+    try:
+        colours = view.locator(".vl-p").first.evaluate(
+            "(e) => [getComputedStyle(e).color, getComputedStyle(e.closest('.vl-hex')).backgroundColor]"
+        )
+        ink, ground = (sum(int(v) for v in re.findall(r"\d+", c)[:3]) / 3 for c in colours)
+        assert ink - ground > 120
+        notebook.picture("hexview-dark")
+    finally:
+        notebook.theme("JupyterLab Light")
+
+
+def test_every_control_has_a_name_for_screen_readers(view: Any) -> None:
+    unnamed = view.locator(".vl-hex").evaluate(
+        "(root) => [...root.querySelectorAll('input, select, button, [role=grid], [role=scrollbar], [role=tree]')]"
+        ".filter((e) => !e.getAttribute('aria-label') && !e.textContent.trim()).map((e) => e.className)"
+    )
+    assert unnamed == []

@@ -1,0 +1,175 @@
+"""Explorer and timeline in a real JupyterLab, and hostile content in every widget."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from notebook_page import Notebook
+
+
+@pytest.fixture(scope="module")
+def vmcore(notebook: Notebook, sample: Path) -> Path:
+    notebook.run(f"core = vl.open_vmcore({str(sample)!r})")
+    return sample
+
+
+@pytest.fixture
+def explorer(notebook: Notebook, vmcore: Path) -> Any:
+    return notebook.show("w = vl.explore(core); w", ".vl-explore[data-ready=true]")
+
+
+@pytest.fixture
+def timeline(notebook: Notebook, vmcore: Path) -> Any:
+    return notebook.show("w = vl.timeline_view(core); w", ".vl-timeline[data-ready=true]")
+
+
+def says(view: Any, where: str, pattern: str) -> None:
+    from playwright.sync_api import expect
+
+    expect(view.locator(where).first).to_have_text(re.compile(pattern), timeout=60_000)
+
+
+def test_findings_come_first_worst_on_top(explorer: Any, notebook: Notebook) -> None:
+    assert explorer.locator(".vl-tab[aria-selected=true]").inner_text() == "Findings"
+    assert "critical" in explorer.locator(".vl-tr").first.inner_text()
+    notebook.picture("explorer")
+
+
+def test_a_finding_opens_its_bytes(explorer: Any) -> None:
+    explorer.locator(".vl-tr", has_text="Firmware logged an emergency").first.click()
+    says(explorer, ".vl-status", "256 bytes selected")
+    says(explorer, ".vl-field", "slots")
+
+
+def test_registers_are_filtered_while_one_types_and_lead_to_their_bytes(explorer: Any, notebook: Notebook) -> None:
+    explorer.locator(".vl-tab", has_text="registers").first.click()
+    says(explorer, ".vl-count", r"^\d{4,} rows")
+    explorer.locator(".vl-filter").press_sequentially("pcie_fw")
+    says(explorer, ".vl-count", r"^9 of \d+ rows")
+    explorer.locator(".vl-tr").first.click()
+    says(explorer, ".vl-status", "000030b8 · 4 bytes selected")
+    assert "PCIE_FW" in explorer.locator(".vl-detail").inner_text()
+    notebook.picture("explorer-registers")
+
+
+def test_a_long_table_is_scrolled_to_its_end(explorer: Any) -> None:
+    explorer.locator(".vl-tab", has_text="registers").first.click()
+    says(explorer, ".vl-count", r"^\d{4,} rows")
+    explorer.locator(".vl-tr").first.click()
+    explorer.locator(".vl-scroller").press("End")
+    total = int(explorer.locator(".vl-scroller").get_attribute("aria-rowcount"))
+    explorer.locator(f'.vl-tr[data-row="{total - 1}"] .vl-td').nth(1).wait_for()
+    assert explorer.locator(".vl-tr").count() < 40
+
+
+def test_a_title_sorts_its_column(explorer: Any) -> None:
+    explorer.locator(".vl-tab", has_text="entities").first.click()
+    says(explorer, ".vl-count", "rows")
+    explorer.locator(".vl-th .vl-td", has_text="name").first.click()
+    explorer.locator(".vl-th [aria-sort=ascending]").wait_for()
+    says(explorer, ".vl-tr[data-row='0']", "cctrl|cim")
+
+
+def test_the_timeline_lists_what_it_draws(timeline: Any, notebook: Notebook) -> None:
+    says(timeline, ".vl-count", r"^\d+ events")
+    drawn = timeline.locator(".vl-canvas").evaluate(
+        "(c) => new Set(new Uint32Array(c.getContext('2d').getImageData(0, 0, c.width, c.height).data.buffer)).size"
+    )
+    assert drawn > 8  # strokes in several colours
+    notebook.picture("timeline")
+
+
+def test_the_timeline_is_filtered_by_words_and_level(timeline: Any) -> None:
+    timeline.locator(".vl-filter").fill("assertion failed")
+    says(timeline, ".vl-count", r"^\d of \d+ events")
+    timeline.locator(".vl-filter").fill("")
+    timeline.locator("select.vl-level").select_option("crit")
+    says(timeline, ".vl-count", r"^\d+ of \d+ events")
+    timeline.locator("select.vl-source").select_option("firmware")
+    says(timeline, ".vl-tr[data-row='0']", "firmware")
+
+
+def test_a_row_of_the_timeline_opens_its_bytes(timeline: Any, notebook: Notebook) -> None:
+    timeline.locator(".vl-filter").fill("assertion failed")
+    says(timeline, ".vl-count", r"^\d of \d+ events")
+    timeline.locator(".vl-tr").first.click()
+    says(timeline, ".vl-status", "256 bytes selected")
+
+
+def test_a_click_on_the_picture_chooses_the_event_under_it(timeline: Any, notebook: Notebook) -> None:
+    canvas = timeline.locator(".vl-canvas")
+    timeline.locator("select.vl-source").select_option("panic")
+    says(timeline, ".vl-count", "^1 of")
+    place = _stroke(canvas)
+    canvas.hover(position=place)
+    timeline.locator(".vl-tip").wait_for()
+    assert "panic" in timeline.locator(".vl-tip").inner_text()
+    notebook.picture("timeline-hover")
+    canvas.click(position=place)
+    says(timeline, ".vl-detail", "panic")
+
+
+def test_the_wheel_zooms_once_the_picture_has_the_focus(timeline: Any, notebook: Notebook) -> None:
+    canvas = timeline.locator(".vl-canvas")
+    before = canvas.evaluate("(c) => c.toDataURL()")
+    canvas.click(position={"x": 400, "y": 5})
+    notebook.page.mouse.wheel(0, -400)
+    notebook.page.wait_for_timeout(400)
+    assert canvas.evaluate("(c) => c.toDataURL()") != before
+    canvas.press("0")
+    notebook.page.wait_for_timeout(400)
+    assert canvas.evaluate("(c) => c.toDataURL()") == before
+
+
+def test_two_anchors_tie_a_firmware_clock(timeline: Any, notebook: Notebook) -> None:
+    timeline.locator("select.vl-device").select_option("cxgb4_0000:81:00.4")
+    timeline.locator("select.vl-source").select_option("firmware")
+    says(timeline, ".vl-count", "^256 of")
+    for row, seconds in ((0, "1.0"), (5, "2.5")):
+        timeline.locator(f".vl-tr[data-row='{row}']").click()
+        timeline.locator(".vl-anchor").click()
+        timeline.locator(".vl-seconds").fill(seconds)
+        timeline.locator(".vl-seconds").press("Enter")
+        timeline.locator(".vl-tied", has_text=f"= {seconds.split('.')[0]}.").wait_for()
+        says(timeline, ".vl-count", "^256 of")
+    says(timeline, ".vl-tie", "ns a tick through 2 anchors")
+    assert "cxgb4_0000:81:00.4" in notebook.run("print(w.anchors)")
+
+
+@pytest.mark.parametrize("code", ["vl.hexview(bad)", "vl.explore(bad)", "vl.timeline_view(bad)"])
+def test_hostile_names_and_messages_are_inert(notebook: Notebook, hostile: Path, code: str) -> None:
+    notebook.run(f"bad = vl.open_vmcore({str(hostile)!r})")
+    view = notebook.show(f"w = {code}; w")
+    for tab in view.locator(".vl-tab").all():
+        tab.click()
+        notebook.page.wait_for_timeout(300)
+    notebook.page.wait_for_timeout(700)
+    notebook.picture(f"hostile-{code[3:6]}")
+    assert notebook.page.evaluate("window.hacked") is None
+    assert view.locator("img, script, h1").count() == 0
+    assert not re.search("[\x1b\u202e]", view.inner_text())
+
+
+def test_what_a_notebook_shows_of_hostile_files_is_inert(notebook: Notebook, hostile: Path) -> None:
+    notebook.run(f"bad = vl.open_vmcore({str(hostile)!r})")
+    for code in ("bad", "bad.device_dumps", "bad.device_dumps[0]", "bad.device_dumps[0].decode()"):
+        view = notebook.show(code, ".vmcoredd-lab")
+        assert view.locator("img, script").count() == 0
+    assert notebook.page.evaluate("window.hacked") is None
+
+
+def _stroke(canvas: Any) -> dict[str, float]:
+    """The place of the one dot that is drawn, in the colours of grave levels."""
+    found = canvas.evaluate("""(c) => {
+      const pen = c.getContext('2d'), data = pen.getImageData(0, 0, c.width, c.height).data, r = window.devicePixelRatio || 1;
+      for (let i = 0; i < data.length; i += 4) {
+        const [red, green, blue, alpha] = data.slice(i, i + 4);
+        const grave = alpha > 200 && red > 120 && green < 70 && blue > 60 && blue < 130;
+        if (grave) return {x: ((i / 4) % c.width) / r, y: Math.floor(i / 4 / c.width) / r + 2};
+      }
+    }""")
+    assert found, "nothing is drawn in the colour of the gravest level"
+    return dict(found)

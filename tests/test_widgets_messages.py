@@ -1,0 +1,202 @@
+"""What the page asks and what it is told: every request is answered, errors in words, hostile text escaped."""
+
+from __future__ import annotations
+
+import html.parser
+import subprocess
+import sys
+
+import pytest
+from builders import device_dump, elf, notes, vmcoreinfo
+from cudbg_builder import DEV_LOG, REG_DUMP, Entity, cudbg, log_entry, numbered_reg_dump
+
+import vmcoredd_lab as vl
+
+anywidget = pytest.importorskip("anywidget")
+HOSTILE = '<img src=x onerror="alert(1)">'
+
+
+class Page:
+    """Stands for the page: keeps what the widget sends."""
+
+    def __init__(self, widget):
+        self.sent = []
+        widget._requests._send = lambda message, buffers: self.sent.append((message, buffers))
+        self.widget = widget
+
+    def ask(self, op, **args):
+        self.widget._requests.received({"id": "1", "op": op, **args})
+        message, buffers = self.sent[-1]
+        assert message["id"] == "1"
+        return message, buffers
+
+
+@pytest.fixture(scope="module")
+def core(sample):
+    return vl.open_vmcore(sample)
+
+
+@pytest.fixture
+def page(core):
+    return Page(vl.hexview(core))
+
+
+def test_lines_come_as_bytes_beside_the_message(page, sample):
+    message, (data,) = page.ask("lines", space="file", at="0", count=4)
+    assert message["ok"]
+    assert len(message["lines"]) == 4
+    assert data[:16] == sample.read_bytes()[:16]
+
+
+def test_a_screen_is_small_however_much_is_asked_for(page):
+    message, (data,) = page.ask("lines", space="file", at="1000", count=10**9)
+    assert len(message["lines"]) <= 400
+    assert len(data) < 64 << 10
+
+
+@pytest.mark.parametrize(
+    ("op", "args", "word"),
+    [
+        ("lines", {"space": "nowhere", "at": "0", "count": 1}, "no space"),
+        ("lines", {"space": "file", "at": "zz", "count": 1}, "no address"),
+        ("lines", {"space": "file", "at": "1" + "0" * 40, "count": 1}, "no address"),
+        ("lines", {"space": "file"}, "lacks"),
+        ("bytes", {"space": "file", "at": "0", "size": 1 << 40}, "too much"),
+        ("goto", {"space": "file", "at": "0", "text": HOSTILE}, "nothing is called"),
+        ("children", {"space": "file", "path": "99/1"}, ""),
+        ("no such thing", {}, "no operation"),
+    ],
+)
+def test_a_request_that_cannot_be_answered_is_answered_with_the_reason(page, op, args, word):
+    message, _ = page.ask(op, **args)
+    assert not message["ok"]
+    assert word in message["error"]
+
+
+def test_what_is_no_request_is_passed_over(page):
+    for message in (None, 5, {}, {"op": 3}, {"op": "cancel", "which": "none"}):
+        page.widget._requests.received(message)
+    assert page.sent == []
+
+
+def test_every_byte_of_a_structure_is_named_by_its_smallest_field(page):
+    message, _ = page.ask("at", space="file", at="8")
+    assert [node["label"] for node in message["path"]] == ["disk_dump_header", "header_version"]
+
+
+def test_a_register_is_named_with_its_value(page):
+    message, _ = page.ask("at", space="entity:cxgb4_0000:02:00.4/reg_dump", at="30d8")
+    assert message["path"][-1]["label"] == "PCIE_FW_PF [7]"
+    assert message["path"][-1]["value"].startswith("0x100e0002")
+
+
+def test_the_children_of_a_node_cover_bytes_within_it(page):
+    space = "dump:cxgb4_0000:02:00.4"
+    roots = page.ask("children", space=space, path="")[0]["nodes"]
+    for i, root in enumerate(roots[:4]):
+        for child in page.ask("children", space=space, path=str(i))[0]["nodes"]:
+            assert int(root["start"], 16) <= int(child["start"], 16) <= int(child["end"], 16) <= int(root["end"], 16)
+
+
+def test_the_explorer_filters_and_sorts(core):
+    page = Page(vl.explore(core))
+    name = "registers:cxgb4_0000:02:00.4"
+    message, _ = page.ask("rows", name=name, **{"from": 0, "count": 20}, filter="pcie_fw_pf")
+    assert message["total"] == 8
+    message, _ = page.ask("rows", name=name, **{"from": 0, "count": 2}, sort="address", down=True)
+    column = [c[0] for c in message["columns"]].index("address")
+    assert int(message["rows"][0][column], 16) > int(message["rows"][1][column], 16)
+
+
+def test_interrupt_causes_and_what_is_not_zero_come_first(core):
+    page = Page(vl.explore(core))
+    message, _ = page.ask("rows", name="registers:cxgb4_0000:02:00.4", **{"from": 0, "count": 400})
+    column = [c[0] for c in message["columns"]].index("value")
+    values = [int(row[column], 16) for row in message["rows"]]
+    assert all(values[:50])
+
+
+def test_a_row_leads_to_the_bytes_that_prove_it(core):
+    page = Page(vl.explore(core))
+    message, _ = page.ask("row", name="findings", row=0)
+    assert core.bytes_of(message["space"], int(message["at"], 16), message["size"])
+
+
+def test_the_timeline_draws_each_clock_on_its_own_axis(core):
+    page = Page(vl.timeline_view(core))
+    message, (x, doubt, lane, level) = page.ask("events")
+    assert [axis["unit"] for axis in message["axes"]] == ["s", "ticks", "ticks"]
+    assert (len(x), len(doubt), len(lane), len(level)) == tuple(message["count"] * n for n in (8, 4, 2, 1))
+
+
+def test_anchors_tie_a_clock_and_wrong_ones_change_nothing(core):
+    view = vl.timeline_view(core)
+    view.anchors = [
+        ["cxgb4_0000:81:00.4", "52316973", "1000000000", "firmware"],
+        ["1", "147275123", "3000000000", "firmware"],
+    ]
+    assert [axis["unit"] for axis in Page(view).ask("events")[0]["axes"]] == ["s", "ticks"]
+    before, version = view.anchors, view.version
+    with pytest.raises(vl.UsageError):
+        view.anchors = [["no such device", "1", "2", "firmware"]]
+    assert (view.anchors, view.version) == (before, version)
+
+
+def test_the_filters_of_the_timeline_are_one_bit_a_row(core):
+    page = Page(vl.timeline_view(core))
+    message, (bits,) = page.ask("choose", level="emerg")
+    assert 0 < message["total"] < message["all"]
+    assert sum(byte.bit_count() for byte in bits) == message["total"]
+
+
+class Tags(html.parser.HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.seen = set()
+
+    def handle_starttag(self, tag, attrs):
+        self.seen.add(tag)
+        assert not any(name.startswith("on") for name, _ in attrs)
+
+
+@pytest.fixture(scope="module")
+def bad(tmp_path_factory):
+    log = b"".join(
+        log_entry(n, t) for n, t in enumerate([b"<script>1</script>", b"\x1b[2J", "\u202e".encode(), b"%s" * 90])
+    )
+    dump = cudbg(Entity(DEV_LOG, log), Entity(REG_DUMP, numbered_reg_dump()))
+    path = tmp_path_factory.mktemp("bad") / "vmcore"
+    path.write_bytes(
+        elf(notes(device_dump(HOSTILE, bytes(dump.data)) + vmcoreinfo("OSRELEASE=<script>\nPAGESIZE=4096\n")))
+    )
+    return vl.open_vmcore(path)
+
+
+@pytest.mark.parametrize("of", ["core", "dumps", "dump", "adapter", "hexview", "explorer", "timeline"])
+def test_what_a_notebook_shows_is_escaped(bad, of):
+    shown = {
+        "core": bad._repr_html_, "dumps": bad.device_dumps._repr_html_,
+        "dump": bad.device_dumps[0]._repr_html_, "adapter": lambda: bad.device_dumps[0].decode()._repr_html_(),
+        "hexview": lambda: vl.hexview(bad).first_screen(), "explorer": lambda: vl.explore(bad).first_screen(),
+        "timeline": lambda: vl.timeline_view(bad).first_screen(),
+    }[of]()  # fmt: skip
+    tags = Tags()
+    tags.feed(shown)
+    assert not tags.seen & {"script", "img", "style", "iframe"}
+    assert "\x1b" not in shown
+    assert "\u202e" not in shown
+
+
+def test_without_anywidget_the_error_says_what_to_install():
+    code = (
+        "import sys; sys.modules['anywidget'] = None\nimport vmcoredd_lab as vl\n"
+        "try:\n    vl.hexview\nexcept vl.UsageError as e:\n    print(e)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "vmcoredd-lab[lab]" in said
+
+
+def test_the_package_itself_brings_in_no_widgets():
+    code = "import sys, vmcoredd_lab as vl; vl.open_vmcore; print([m for m in ('anywidget', 'ipywidgets') if m in sys.modules])"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.strip() == "[]"

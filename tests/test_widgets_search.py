@@ -1,0 +1,96 @@
+"""Finding bytes slice by slice, and going to places by name."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+import vmcoredd_lab as vl
+from vmcoredd_lab.widgets.goto import Goto
+from vmcoredd_lab.widgets.search import needle_of, search
+from vmcoredd_lab.widgets.space_set import space_set
+
+SLICE = 64
+
+
+def found(data: bytes, needle: bytes, at: int = 0, *, backward: bool = False):
+    space = space_set(data).get("buffer")
+    space.slice = SLICE
+
+    async def last():
+        said = [one async for one in search(space, needle, at, backward=backward)]
+        return said[-1]
+
+    answer = asyncio.run(last())
+    return (int(answer["at"], 16), answer["wrapped"]) if "at" in answer else None
+
+
+@pytest.mark.parametrize("place", [0, 1, SLICE - 3, SLICE - 1, SLICE, SLICE + 1, 2 * SLICE - 2, 196])
+def test_a_needle_is_found_wherever_it_lies_on_the_borders_of_slices(place):
+    data = bytearray(200)
+    data[place : place + 4] = b"word"
+    assert found(bytes(data), b"word") == (place, False)
+    assert found(bytes(data), b"word", len(data), backward=True) == (place, False)
+
+
+def test_forward_is_the_next_and_backward_the_last_before():
+    data = b"word" + bytes(100) + b"word" + bytes(100) + b"word"
+    assert found(data, b"word", 1) == (104, False)
+    assert found(data, b"word", 104, backward=True) == (0, False)
+
+
+def test_a_search_goes_once_around_the_end():
+    data = bytes(10) + b"word" + bytes(300)
+    assert found(data, b"word", 100) == (10, True)
+    assert found(bytes(300) + b"word", b"word", 10, backward=True) == (300, True)
+
+
+def test_what_is_not_there_is_not_found():
+    assert found(bytes(500), b"word", 100) is None
+
+
+def test_overlapping_places_of_a_needle_are_each_found():
+    assert found(b"aaaa", b"aa", 1) == (1, False)
+
+
+@pytest.mark.parametrize("text", ["4c 49", "4c49", "0x4c 0x49", r"\x4c\x49", "4C:49"])
+def test_digits_are_bytes_however_they_are_written(text):
+    assert needle_of(text, "hex") == b"LI"
+
+
+@pytest.mark.parametrize("text", ["", "4", "4c4", "zz", "4c 4"])
+def test_what_are_no_digits_is_refused(text):
+    with pytest.raises(vl.UsageError):
+        needle_of(text, "hex")
+
+
+@pytest.fixture(scope="module")
+def goto(sample):
+    return Goto(space_set(vl.open_vmcore(sample)))
+
+
+@pytest.mark.parametrize(
+    ("text", "space", "address"),
+    [
+        ("0x1f0", "file", 0x1F0), ("496", "file", 496), ("1f0h", "file", 0x1F0), ("+16", "file", 0x110), ("-0x10", "file", 0xF0),
+        ("physical 0x1000", "physical", 0x1000), ("physical@4096", "physical", 0x1000),
+        ("PCIE_FW", "entity:cxgb4_0000:02:00.4/reg_dump", 0x30B8), ("pcie_fw", "entity:cxgb4_0000:02:00.4/reg_dump", 0x30B8),
+        ("PCIE_FW_PF[7]", "entity:cxgb4_0000:02:00.4/reg_dump", 0x30D8), ("dev_log", "entity:cxgb4_0000:02:00.4/dev_log", 0),
+    ],
+)  # fmt: skip
+def test_places_have_numbers_and_names(goto, text, space, address):
+    place = goto.resolve(text, "file", 0x100)
+    assert (place.space, place.address) == (space, address)
+
+
+@pytest.mark.parametrize("text", ["0xffffffffff", "-0x1000", "no_such_register", "physical"])
+def test_what_is_outside_or_unknown_is_refused(goto, text):
+    with pytest.raises(vl.NotInFileError):
+        goto.resolve(text, "file", 0x100)
+
+
+def test_names_are_offered_those_that_begin_so_first(goto):
+    names = goto.names("pcie_f")
+    assert names[0] == "PCIE_FW"
+    assert all("pcie_f" in name.lower() for name in names)

@@ -1,0 +1,117 @@
+"""The explorer: the tables of a post-mortem over a hex view; every row opens its bytes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import traitlets
+
+from vmcoredd_lab.errors import UsageError
+from vmcoredd_lab.text import plural
+from vmcoredd_lab.widgets import first
+from vmcoredd_lab.widgets.hexview import HexView, static
+from vmcoredd_lab.widgets.listing import Listing, listings
+from vmcoredd_lab.widgets.requests import Answer
+from vmcoredd_lab.widgets.space_set import SpaceSet, space_set
+
+__all__ = ["Explorer", "explore"]
+
+MOST_ROWS = 400  # a request
+FIRST_ROWS = 14
+
+
+class Explorer(HexView):
+    """Findings, notes, dumps, entities, registers and logs, and the bytes behind them; made by :func:`explore`.
+
+    Attributes
+    ----------
+    listing: name of the table shown: ``findings``, ``notes``, ``registers:NAME``, ...
+    """
+
+    _esm = static("explore.js")
+    _css = static("hexview.css") + static("explore.css")
+
+    listing = traitlets.Unicode().tag(sync=True)
+    first_rows = traitlets.Dict().tag(sync=True)
+
+    def __init__(self, spaces: SpaceSet, diagnosis: Any = None, **options: Any) -> None:
+        self._listings: dict[str, Listing] = {one.name: one for one in listings(spaces, diagnosis)}
+        self._chosen: dict[tuple[str, str, str | None, bool], list[int]] = {}
+        super().__init__(spaces, **options)
+        self._requests.offer("listings", self._op_listings)
+        self._requests.offer("rows", self._op_rows)
+        self._requests.offer("row", self._op_row)
+        if self._listings and not self.listing:
+            self.listing = next(iter(self._listings))
+        if self._listings:
+            said, _ = self._op_rows({"name": self.listing, "from": 0, "count": FIRST_ROWS})
+            self.first_rows = {"listings": self._op_listings({})[0]["listings"], **said}
+
+    def first_screen(self) -> str:
+        """Return the first rows and the first bytes as HTML."""
+        title, _, shown = self.plain().partition("\n")
+        if not self._listings:
+            return first.block(self.mark, title, first.text(shown))
+        one = self._one(self.listing)
+        told = first.rows([c.name for c in one.columns], one.cells(range(min(len(one.table), FIRST_ROWS))))
+        return first.block(
+            self.mark, f"{one.title}: {plural(len(one.table), 'row')}", told, first.text(f"{title}\n{shown}")
+        )
+
+    def _one(self, name: Any) -> Listing:
+        if name not in self._listings:
+            raise UsageError("no such table", expected=", ".join(self._listings), got=str(name)[:80])
+        return self._listings[name]
+
+    def _op_listings(self, _: dict[str, Any]) -> Answer:
+        return {"listings": [[one.name, one.title] for one in self._listings.values()]}, []
+
+    def _rows(self, m: dict[str, Any]) -> tuple[Listing, list[int]]:
+        one = self._one(m["name"])
+        key = (one.name, str(m.get("filter", ""))[:200], m.get("sort"), bool(m.get("down")))
+        if key not in self._chosen:
+            if len(self._chosen) > 16:
+                self._chosen.pop(next(iter(self._chosen)))
+            self._chosen[key] = one.filtered(key[1], key[2], key[3])
+        return one, self._chosen[key]
+
+    def _op_rows(self, m: dict[str, Any]) -> Answer:
+        one, rows = self._rows(m)
+        start, count = max(0, int(m["from"])), max(0, min(int(m["count"]), MOST_ROWS))
+        columns = [[c.name, c.doc, c.kind not in ("text", "category"), one.width(c)] for c in one.columns]
+        return {
+            "name": one.name, "title": one.title, "columns": columns, "total": len(rows), "all": len(one.table),
+            "from": start, "rows": one.cells(rows[start : start + count]), "note": str(one.table.attrs.get("note", "")),
+        }, []  # fmt: skip
+
+    def _op_row(self, m: dict[str, Any]) -> Answer:
+        one, rows = self._rows(m)
+        row = rows[int(m["row"])]
+        place = one.where(one.table, row)
+        told: dict[str, Any] = {"detail": one.detail(one.table, row)}
+        told["cells"] = [[c.name, one.texts(c)[row][:4000]] for c in one.said]
+        if place is not None:
+            space = self._spaces.get(place.space)
+            told |= {"space": place.space, "at": f"{place.address:x}", "size": place.size, "title": space.title}
+        return told, []
+
+
+def explore(what: Any, *, rows: int = 14) -> Explorer:
+    """Return the explorer of a vmcore, a device dump, a decoded adapter, or a path: one widget for a post-mortem.
+
+    Findings first; then notes, device dumps, and of each dump entities, registers (interrupt causes that are set first, then
+    what is not zero) and firmware log; the kernel log. A row that is clicked opens its bytes in the hex view below.
+
+    Parameters
+    ----------
+    what: as in :func:`~vmcoredd_lab.widgets.hexview.hexview`
+    rows: lines of the hex view
+
+    Raises
+    ------
+    OpenError: a path that cannot be opened.
+    """
+    spaces = space_set(what)
+    subject = spaces.core or (spaces.dumps[0] if spaces.dumps else None)
+    diagnosis = None if subject is None else lambda: subject.diagnosis.table
+    return Explorer(spaces, diagnosis, rows=max(4, min(rows, 100)))

@@ -1,0 +1,131 @@
+"""Where ``go to`` goes: numbers, relative numbers, and the names of registers, entities, notes, dumps and segments."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from vmcoredd_lab.devices.dump import DeviceDump
+from vmcoredd_lab.errors import NotInFileError, VmcoreddLabError
+from vmcoredd_lab.text import escape
+from vmcoredd_lab.widgets.space_set import SpaceSet
+
+__all__ = ["Goto", "Place"]
+
+_NUMBER = re.compile(
+    r"(?P<sign>[+-]?)\s*(?:0x(?P<hex>[0-9a-f_]{1,20})|(?P<bare>[0-9a-f_]{1,20})h|(?P<dec>[0-9_]{1,20}))\Z", re.I
+)
+_SPACE = re.compile(
+    r"(?P<space>physical|virtual|file|buffer|(?:dump|entity|stored|note):.+)\s*[@ ]\s*(?P<rest>\S+)\Z", re.I
+)
+MOST_NAMES = 40
+
+
+@dataclass(frozen=True)
+class Place:
+    """A stretch of bytes in a space, and what it is called."""
+
+    space: str
+    address: int
+    size: int
+    name: str
+
+
+class Goto:
+    """Resolves what a person types."""
+
+    def __init__(self, spaces: SpaceSet) -> None:
+        self._spaces = spaces
+
+    def resolve(self, text: str, space: str, address: int) -> Place:
+        """Return the place that ``text`` names, seen from an address of a space.
+
+        ``0x1f00``, ``7936``, ``1f00h``; ``+0x100`` and ``-16`` from where the cursor is; ``physical 0x1000``; names.
+
+        Raises
+        ------
+        NotInFileError: nothing has that name.
+        """
+        text = text.strip()
+        within = _SPACE.match(text)
+        if within:
+            key = within["space"]
+            key = key.lower() if ":" not in key else key
+            self._spaces.get(key)
+            return self.resolve(within["rest"], key, self._spaces.get(key).start)
+        number = _NUMBER.match(text)
+        if number:
+            digits = number["hex"] or number["bare"] or number["dec"]
+            value = int(digits.replace("_", "") or "0", 10 if number["dec"] else 16)
+            if number["sign"]:
+                value = address + (value if number["sign"] == "+" else -value)
+            return Place(space, self._inside(space, value, text), 1, "")
+        for name, place in self._named(text):
+            if name.lower() == text.lower():
+                return place
+        close = [name for name, _ in self._named(text)][:4]
+        raise NotInFileError(
+            f"nothing is called {escape(text)}",
+            hint=f"there is {', '.join(close)}"
+            if close
+            else "registers, entities, dumps, notes and segments have names",
+        )
+
+    def _inside(self, key: str, value: int, text: str) -> int:
+        space = self._spaces.get(key)
+        if not space.start <= value < max(space.end, space.start + 1):
+            raise NotInFileError(
+                f"{escape(text)} is outside {space.title}",
+                expected=f"{space.start:#x} up to {space.end:#x}",
+                got=f"{value:#x}",
+            )
+        return value
+
+    def names(self, prefix: str) -> list[str]:
+        """Return names that begin with, or else contain, what was typed so far."""
+        return [name for name, _ in self._named(prefix)][:MOST_NAMES]
+
+    def _named(self, text: str) -> list[tuple[str, Place]]:
+        wanted = text.strip().lower()
+        starts = [(n, p) for n, p in self._all if n.lower().startswith(wanted)]
+        inside = [(n, p) for n, p in self._all if wanted in n.lower() and not n.lower().startswith(wanted)]
+        return starts + inside
+
+    @cached_property
+    def _all(self) -> list[tuple[str, Place]]:
+        found: list[tuple[str, Place]] = []
+        spaces = self._spaces
+        for dump in spaces.dumps:
+            key = f"dump:{dump.space}"
+            found.append((key, Place(key, 0, 1, dump.name)))
+            try:
+                found += [(name, Place(entity, 0, 1, name)) for name, entity, _ in spaces.entities(dump)]
+                found += self._registers(dump)
+            except VmcoreddLabError:
+                continue
+        if spaces.core is not None:
+            for i, note in enumerate(spaces.core.container.notes):
+                found.append((f"note:{i}", Place("file", note.header_offset, 12, f"note {i} {note.owner}")))
+            headers = getattr(spaces.core.container, "program_headers", None)
+            if headers is not None:
+                for i in range(min(len(headers), 1 << 16)):
+                    found.append((f"segment {i}", Place("file", int(headers[i]["p_offset"]), 1, f"segment {i}")))
+        unique: dict[str, Place] = {}
+        for name, place in found:
+            unique.setdefault(name, place)
+        return list(unique.items())
+
+    def _registers(self, dump: DeviceDump) -> list[tuple[str, Place]]:
+        nic: Any = dump.decode()
+        if not hasattr(nic, "registers_table"):
+            return []
+        table = nic.registers_table()
+        key = f"entity:{dump.space}/reg_dump"
+        rows = zip(table.values("register"), table.values("instance"), table.values("address"), strict=True)
+        return [  # the register at address A is at byte A of the decoded entity
+            (name if instance is None else f"{name}[{instance}]", Place(key, address, 4, name))
+            for name, instance, address in rows
+            if name
+        ]

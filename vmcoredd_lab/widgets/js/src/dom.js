@@ -1,0 +1,45 @@
+// Small helpers for making elements. Text from a dump only ever becomes text, never markup.
+
+/**
+ * @param {string} tag
+ * @param {Record<string, any>} [attributes] on… are listeners; true and false set and leave out
+ * @param {...(Node | string)} children
+ * @returns {any}
+ */
+export function el(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (value === true) node.setAttribute(name, "");
+    else if (value !== false && value !== undefined && value !== null) node.setAttribute(name, String(value));
+  }
+  node.append(...children);
+  return node;
+}
+
+/**
+ * What may be shown of text from a file: control characters, direction overrides and lone surrogates become visible.
+ * @param {string} text @param {number} [most] characters
+ */
+export function inert(text, most = 4000) {
+  const short = text.length > most ? text.slice(0, most) + "…" : text;
+  return short.replace(
+    // eslint-disable-next-line no-control-regex -- control characters are what it is about
+    /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g,
+    (c) => "\\u" + c.charCodeAt(0).toString(16).padStart(4, "0"),
+  );
+}
+
+/** @param {string} text @returns {Promise<void>} */
+export async function toClipboard(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    const area = el("textarea", { style: "position:fixed;opacity:0" });
+    area.value = text;
+    document.body.append(area);
+    area.select();
+    document.execCommand("copy");
+    area.remove();
+  }
+}

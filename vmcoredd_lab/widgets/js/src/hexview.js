@@ -1,0 +1,664 @@
+// The hex view. The kernel is asked for the lines on screen and no others.
+
+import { atShare, clamp, humanSize, parse, rowOf, share, shown, wire } from "./address.js";
+import { el, inert, toClipboard } from "./dom.js";
+import { COPY, byteClass, hex2, inspect, printable } from "./format.js";
+import { GAP, LineCache, ROW, SAME, unpack } from "./lines.js";
+import { Tree, sentence } from "./tree.js";
+import { Wire, bytesOf } from "./wire.js";
+
+const LINE = 20; // pixels
+const AHEAD = 24; // lines asked for beyond the screen
+const MOST_COPIED = 1n << 20n;
+
+/** @typedef {import("./lines.js").Line} Line */
+
+export class HexPane {
+  /** @type {Tree} */
+  tree = /** @type {any} */ (null);
+  /** @type {{node: any, address: any, cells: any[], texts: any[], note: any, line: Line | null}[]} */
+  lineNodes = [];
+  /** @param {any} model @param {HTMLElement} host @param {Wire} [shared] */
+  constructor(model, host, shared) {
+    this.model = model;
+    /** @type {Wire} */
+    this.wire = shared || new Wire(model);
+    this.cache = new LineCache();
+    this.rows = model.get("rows") || 24;
+    this.space = model.get("space");
+    this.start = 0n;
+    this.end = 0n;
+    this.top = 0n;
+    this.cursor = 0n;
+    this.anchor = 0n;
+    this.collapse = true;
+    this.base = 0n;
+    /** @type {string | null} */
+    this.pending = null;
+    /** @type {{top: bigint, lines: number} | null} */
+    this.upward = null;
+    this.frame = 0;
+    this.found = { id: "", text: "" };
+    this.released = () => {};
+    this.closed = false;
+    this.live = false;
+    this.build(host);
+    this.listen();
+    this.fromFirst();
+    this.enter(this.space, parse(model.get("address")), 0n);
+  }
+
+  // -- the page ---------------------------------------------------------------------------------------------------
+
+  /** @param {HTMLElement} host */
+  build(host) {
+    const label = (/** @type {string} */ text) => ({ "aria-label": text, title: text });
+    this.spaces = el("select", { class: "vl-spaces", ...label("space of bytes"), onchange: () => this.enter(this.spaces.value, null, 0n) });
+    this.names = el("datalist", { id: `vl-names-${Math.random().toString(36).slice(2)}` });
+    this.go = el("input", { class: "vl-go", placeholder: "go to 0x…, +16, register", list: this.names.id, ...label("go to an offset (hexadecimal, decimal, +relative) or a name (Ctrl+G)"), spellcheck: "false",
+      onkeydown: (/** @type {KeyboardEvent} */ e) => { if (e.key === "Enter") this.goto(this.go.value); }, oninput: () => this.complete() });
+    this.baseField = el("input", { class: "vl-base", placeholder: "base 0", ...label("address that the offset column counts from, hexadecimal"), spellcheck: "false",
+      onchange: () => this.rebase(this.baseField.value) });
+    this.needle = el("input", { class: "vl-find", placeholder: "find", ...label("bytes or text to find (Ctrl+F)"), spellcheck: "false",
+      onkeydown: (/** @type {KeyboardEvent} */ e) => { if (e.key === "Enter") this.find(e.shiftKey); if (e.key === "Escape") this.stopFinding(); } });
+    this.needleKind = el("select", { class: "vl-kind", ...label("what is looked for") }, el("option", { value: "text" }, "text"), el("option", { value: "hex" }, "hex"));
+    this.progress = el("progress", { class: "vl-progress", max: 1, value: 0, hidden: true, "aria-label": "search" });
+    this.cancel = el("button", { class: "vl-cancel", type: "button", hidden: true, onclick: () => this.stopFinding() }, "stop");
+    this.copyAs = el("select", { class: "vl-copy", ...label("copy the selection as"), onchange: () => { this.copy(this.copyAs.value); this.copyAs.value = ""; } },
+      el("option", { value: "" }, "copy…"), ...Object.keys(COPY).map((k) => el("option", { value: k }, k === "c" ? "C" : k)));
+    this.marks = el("select", { class: "vl-marks", ...label("bookmarks"), onchange: () => this.toBookmark() });
+    const button = (/** @type {string} */ text, /** @type {string} */ title, /** @type {() => void} */ action, name = "") =>
+      el("button", { type: "button", class: name, ...label(title), onclick: action }, text);
+    const bar = el("div", { class: "vl-bar", role: "toolbar", "aria-label": "hex view" }, this.spaces, this.go, this.names, this.baseField,
+      el("span", { class: "vl-group" }, this.needle, this.needleKind, button("↑", "find backward (Shift+F3)", () => this.find(true), "vl-prev"), button("↓", "find forward (F3)", () => this.find(false), "vl-next"), this.progress, this.cancel),
+      el("span", { class: "vl-group" }, this.copyAs, button("★", "bookmark the selection (Ctrl+B)", () => this.bookmark(), "vl-star"), this.marks),
+      el("span", { class: "vl-group" }, this.toggle("≡", "collapse equal rows", "collapse", true), this.toggle("⊞", "structure", "structure", this.model.get("structure"))));
+    this.tree = new Tree(this.wire, {
+      chosen: (node) => this.select(parse(node.start), parse(node.end), true),
+      follow: (node) => this.enter(node.link, null, 0n),
+    });
+    this.grid = el("div", { class: "vl-grid", tabindex: 0, role: "grid", "aria-label": "bytes", "data-lm-suppress-shortcuts": "true", "aria-readonly": "true" });
+    this.thumb = el("div", { class: "vl-thumb" });
+    this.scroll = el("div", { class: "vl-scroll", role: "scrollbar", "aria-orientation": "vertical", "aria-label": "place in the space", "aria-valuemin": 0, "aria-valuemax": 100 }, this.thumb);
+    this.inspector = el("div", { class: "vl-inspect", "aria-label": "data at the cursor" });
+    this.status = el("div", { class: "vl-status", role: "status", "aria-live": "polite" });
+    this.field = el("div", { class: "vl-field", role: "status", "aria-live": "polite" });
+    this.side = el("div", { class: "vl-side" }, this.tree.root);
+    this.root = el("div", { class: "vl-hex", "data-lm-suppress-shortcuts": "true" }, bar,
+      el("div", { class: "vl-main" }, this.side, el("div", { class: "vl-bytes" }, this.grid, this.scroll)), this.field, this.inspector, this.status);
+    this.side.hidden = !this.model.get("structure");
+    host.append(this.root);
+    this.resize(this.rows);
+  }
+
+  /** @param {string} text @param {string} title @param {string} name @param {boolean} on */
+  toggle(text, title, name, on) {
+    const node = el("button", { type: "button", class: `vl-toggle vl-${name}`, "aria-pressed": String(!!on), title, "aria-label": title, onclick: () => {
+      const now = node.getAttribute("aria-pressed") !== "true";
+      node.setAttribute("aria-pressed", String(now));
+      if (name === "collapse") {
+        this.collapse = now;
+        this.cache.clear();
+        this.draw();
+      } else {
+        this.side.hidden = !now;
+        if (now) {
+          this.tree.show(this.space).then(() => {
+            this.side.classList.toggle("vl-bare", this.tree.empty);
+            this.name();
+          });
+        }
+      }
+    } }, text);
+    return node;
+  }
+
+  /** @param {number} rows */
+  resize(rows) {
+    this.rows = rows;
+    this.grid.style.height = `${rows * LINE}px`;
+    this.side.style.maxHeight = `${rows * LINE}px`;
+    this.grid.replaceChildren();
+    this.lineNodes = Array.from({ length: rows }, (_, i) => {
+      const address = el("span", { class: "vl-at", role: "rowheader" });
+      const cells = Array.from({ length: 16 }, (_, c) => el("span", { class: "vl-b", role: "gridcell", "data-c": c }));
+      const texts = Array.from({ length: 16 }, (_, c) => el("span", { class: "vl-t", "data-c": c, "aria-hidden": "true" }));
+      const note = el("span", { class: "vl-note" });
+      const hex = el("span", { class: "vl-cells" }, ...cells);
+      const text = el("span", { class: "vl-text", "aria-hidden": "true" }, ...texts);
+      const node = el("div", { class: "vl-line", role: "row", "aria-rowindex": i + 1 }, address, hex, text, note);
+      node.style.height = `${LINE}px`;
+      this.grid.append(node);
+      return { node, address, cells, texts, note, line: null };
+    });
+  }
+
+  listen() {
+    this.grid.addEventListener("wheel", (/** @type {WheelEvent} */ e) => {
+      e.preventDefault();
+      e.stopPropagation();
+      const lines = Math.sign(e.deltaY) * Math.max(1, Math.round(Math.abs(e.deltaMode === 1 ? e.deltaY : e.deltaY / LINE)));
+      this.move(lines);
+    }, { passive: false });
+    this.grid.addEventListener("keydown", (/** @type {KeyboardEvent} */ e) => this.key(e));
+    this.root.addEventListener("keydown", (/** @type {KeyboardEvent} */ e) => {
+      if (this.shortcut(e)) e.preventDefault();
+      e.stopPropagation();
+    });
+    let dragging = false;
+    this.grid.addEventListener("mousedown", (/** @type {MouseEvent} */ e) => {
+      const at = this.under(e);
+      if (at === null || e.button !== 0) return;
+      e.preventDefault();
+      this.grid.focus();
+      dragging = true;
+      this.cursor = at;
+      if (!e.shiftKey) this.anchor = at;
+      this.changed();
+    });
+    this.grid.addEventListener("mousemove", (/** @type {MouseEvent} */ e) => {
+      if (!dragging) return;
+      const at = this.under(e);
+      if (at !== null && at !== this.cursor) {
+        this.cursor = at;
+        this.changed(false);
+      }
+    });
+    this.released = () => {
+      if (dragging) this.changed();
+      dragging = false;
+    };
+    window.addEventListener("mouseup", this.released);
+    let held = false;
+    const drag = (/** @type {PointerEvent} */ e) => {
+      const box = this.scroll.getBoundingClientRect();
+      this.jump(rowOf(atShare((e.clientY - box.top) / box.height, this.start, this.end)));
+    };
+    this.scroll.addEventListener("pointerdown", (/** @type {PointerEvent} */ e) => {
+      held = true;
+      this.scroll.setPointerCapture(e.pointerId);
+      drag(e);
+    });
+    this.scroll.addEventListener("pointermove", (/** @type {PointerEvent} */ e) => held && drag(e));
+    this.scroll.addEventListener("pointerup", () => (held = false));
+    this.onModel = () => {
+      const space = this.model.get("space");
+      const address = parse(this.model.get("address"));
+      if (space !== this.space) this.enter(space, address, 0n);
+      else if (address !== this.cursor) this.select(address, this.selectedEnd(address), true);
+    };
+    this.model.on("change:address change:space", this.onModel);
+    this.onMarks = () => this.listBookmarks();
+    this.model.on("change:bookmarks", this.onMarks);
+    this.listBookmarks();
+  }
+
+  /** @param {bigint} address */
+  selectedEnd(address) {
+    const [from, to] = (this.model.get("selection") || []).map(parse);
+    return from === address && to > from ? to : address + 1n;
+  }
+
+  /** @param {MouseEvent} e @returns {bigint | null} */
+  under(e) {
+    const target = /** @type {HTMLElement} */ (e.target);
+    const index = this.lineNodes.findIndex((l) => l.node.contains(target));
+    if (index < 0) return null;
+    const one = this.lineNodes[index];
+    const line = one.line;
+    if (!line) return null;
+    if (line.kind !== ROW) return line.start;
+    const c = target.dataset?.c;
+    const at = line.start + BigInt(c === undefined ? 0 : c);
+    return at < this.end ? at : this.end - 1n;
+  }
+
+  // -- where we are -----------------------------------------------------------------------------------------------
+
+  /** What the widget carries for pages without a kernel is drawn at once; a live kernel then says more. */
+  fromFirst() {
+    const first = this.model.get("first");
+    if (!first || !first.lines || first.key !== this.space) return;
+    this.start = parse(first.start);
+    this.end = parse(first.end);
+    const data = Uint8Array.from(first.data.match(/../g) || [], (/** @type {string} */ b) => parseInt(b, 16));
+    const lines = unpack(first.lines, data);
+    this.cache.add(lines);
+    if (lines.length) this.top = lines[0].start;
+    this.cursor = this.anchor = parse(this.model.get("address"));
+    this.spaces.append(el("option", { value: first.key }, inert(first.title)));
+    this.draw();
+  }
+
+  /**
+   * @param {string} key @param {bigint | null} at @param {bigint} size
+   */
+  async enter(key, at, size) {
+    let extent;
+    const before = this.space;
+    try {
+      this.space = key;
+      this.model.set("space", key);
+      this.model.save_changes();
+      extent = (await this.wire.ask("spaces", {})).message;
+    } catch (e) {
+      this.space = before;
+      this.say(String(/** @type {Error} */ (e).message), true);
+      return;
+    }
+    if (this.closed || extent.key !== key) return;
+    this.live = true;
+    this.hideFirst();
+    this.start = parse(extent.start);
+    this.end = parse(extent.end);
+    this.spaces.replaceChildren(...extent.spaces.map((/** @type {string[]} */ [k, title]) => el("option", { value: k }, inert(title))));
+    this.spaces.value = key;
+    if (before !== key) this.cache.clear();
+    const place = at === null ? this.start : clamp(at, this.start, this.end > 0n ? this.end - 1n : 0n);
+    this.cursor = this.anchor = place;
+    const [from, to] = (this.model.get("selection") || []).map(parse);
+    if (from === place && to > from && at !== null) this.anchor = to - 1n;
+    if (size > 1n) this.anchor = place + size - 1n;
+    this.jump(rowOf(place));
+    this.changed();
+    if (!this.side.hidden) await this.tree.show(key);
+    this.side.classList.toggle("vl-bare", this.tree.empty);
+    this.name();
+  }
+
+  /** The first screen for pages without a kernel is not needed where one answers. */
+  hideFirst() {
+    for (const node of document.querySelectorAll(`.vl-first-${this.model.get("mark")}`)) {
+      /** @type {HTMLElement} */ (node.closest(".jp-OutputArea-child") || node).style.display = "none";
+    }
+  }
+
+  /** @param {bigint} top */
+  jump(top) {
+    this.top = clamp(top, rowOf(this.start), rowOf(this.end > 0n ? this.end - 1n : 0n));
+    this.upward = null;
+    this.draw();
+  }
+
+  /** @param {number} count lines, upwards where negative */
+  move(count) {
+    if (count > 0) {
+      const known = this.cache.from(this.top, count + 1);
+      const target = known.length > count ? known[count].start : known.length ? known[known.length - 1].end : this.top + 16n * BigInt(count);
+      if (target < this.end) this.jump(target);
+      return;
+    }
+    let top = this.top;
+    let left = -count;
+    for (; left > 0 && top > rowOf(this.start); left -= 1) {
+      const line = this.cache.before(top);
+      if (!line) break;
+      top = line.start;
+    }
+    this.jump(top);
+    if (left > 0 && top > rowOf(this.start)) this.askUpward(top, left);
+  }
+
+  /** @param {bigint} top @param {number} lines */
+  async askUpward(top, lines) {
+    this.upward = { top, lines };
+    if (this.pending === "up") return;
+    this.pending = "up";
+    const space = this.space;
+    try {
+      const { message, buffers } = await this.wire.ask("lines", { space, at: wire(top), before: true, count: lines + AHEAD, collapse: this.collapse });
+      if (this.closed || space !== this.space) return;
+      this.cache.add(unpack(message.lines, bytesOf(buffers[0])));
+    } catch (e) {
+      this.say(String(/** @type {Error} */ (e).message), true);
+    } finally {
+      this.pending = null;
+    }
+    const wanted = /** @type {{top: bigint, lines: number} | null} */ (this.upward);
+    this.upward = null;
+    if (wanted && this.top === wanted.top && this.cache.before(wanted.top)) this.move(-wanted.lines);
+    else this.draw();
+  }
+
+  draw() {
+    if (!this.frame) this.frame = requestAnimationFrame(() => { this.frame = 0; this.paint(); });
+  }
+
+  paint() {
+    if (this.closed) return;
+    const lines = this.cache.from(this.top, this.rows);
+    const after = lines.length ? lines[lines.length - 1].end : this.top;
+    for (let i = 0; i < this.rows; i += 1) {
+      const place = after + 16n * BigInt(i - lines.length);
+      this.paintLine(this.lineNodes[i], lines[i] || null, i < lines.length ? lines[i].start : place < this.end ? place : null);
+    }
+    const part = share(this.top, this.start, this.end);
+    this.thumb.style.top = `calc(${(part * 100).toFixed(4)}% - ${(part * 28).toFixed(2)}px)`;
+    this.scroll.setAttribute("aria-valuenow", (part * 100).toFixed(3));
+    this.root.dataset.top = wire(this.top);
+    this.root.dataset.ready = String(lines.length === this.rows || after >= this.end);
+    if (lines.length < this.rows && after < this.end) this.ask(after);
+  }
+
+  /** @param {bigint} from */
+  async ask(from) {
+    if (this.pending) return; // the newest place is asked for when the answer is there
+    this.pending = wire(from);
+    const space = this.space;
+    const collapse = this.collapse;
+    try {
+      const { message, buffers } = await this.wire.ask("lines", { space, at: wire(from), count: this.rows + AHEAD, collapse });
+      if (!this.closed && space === this.space && collapse === this.collapse) {
+        this.end = parse(message.end);
+        this.cache.add(unpack(message.lines, bytesOf(buffers[0])));
+      }
+    } catch (e) {
+      if (this.live) this.say(String(/** @type {Error} */ (e).message), true);
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+    } finally {
+      this.pending = null;
+    }
+    this.draw();
+  }
+
+  /**
+   * @param {any} one a line's elements @param {Line | null} line @param {bigint | null} start where the line is or will be
+   */
+  paintLine(one, line, start) {
+    one.line = line;
+    one.node.className = "vl-line" + (line ? ["", " vl-same", " vl-gap"][line.kind] : start === null ? " vl-empty" : " vl-late");
+    one.address.textContent = start === null ? "" : shown(start, this.end, this.base);
+    const low = this.cursor < this.anchor ? this.cursor : this.anchor;
+    const high = this.cursor < this.anchor ? this.anchor : this.cursor;
+    if (line && line.kind !== ROW) {
+      const size = line.end - line.start;
+      one.note.textContent = line.kind === SAME
+        ? `${size / 16n} more rows like it (${humanSize(size)})${line.more ? " and maybe more" : ""}`
+        : `${inert(line.reason, 60)}: ${humanSize(size)}${line.more ? " or more" : ""}, up to ${shown(line.end, this.end, this.base)}`;
+      one.node.classList.toggle("vl-sel", low < line.end && high >= line.start);
+    } else one.note.textContent = "";
+    const bytes = line && line.kind === ROW ? line.bytes : null;
+    for (let c = 0; c < 16; c += 1) {
+      const cell = one.cells[c];
+      const text = one.texts[c];
+      const at = (start || 0n) + BigInt(c);
+      const beyond = !line || line.kind !== ROW || at >= line.end;
+      const gone = !!bytes && !!line && ((line.missing >> c) & 1) === 1;
+      const b = bytes ? bytes[c] : 0;
+      const on = !beyond && at >= low && at <= high ? " vl-sel" : "";
+      const here = !beyond && at === this.cursor ? " vl-cur" : "";
+      cell.textContent = beyond ? (line || start === null ? "" : "··") : gone ? "··" : hex2(b);
+      text.textContent = beyond || gone ? "" : printable(b);
+      const kind = beyond || gone ? "g" : byteClass(b);
+      cell.className = `vl-b vl-${kind}${on}${here}`;
+      text.className = `vl-t vl-${kind}${on}${here}`;
+      if (here) {
+        cell.setAttribute("aria-selected", "true");
+        cell.setAttribute("aria-label", `${shown(at, this.end, this.base)}: ${gone ? "missing" : hex2(b)}`);
+      } else if (cell.hasAttribute("aria-selected")) {
+        cell.removeAttribute("aria-selected");
+        cell.removeAttribute("aria-label");
+      }
+    }
+  }
+
+  /**
+   * Go to bytes of any space and select them.
+   * @param {string} key @param {bigint} at @param {bigint} size
+   */
+  async show(key, at, size) {
+    if (key !== this.space) await this.enter(key, at, size);
+    else this.select(at, at + size, true);
+  }
+
+  // -- cursor and selection ---------------------------------------------------------------------------------------
+
+  /** @param {bigint} from @param {bigint} to end @param {boolean} reveal */
+  select(from, to, reveal) {
+    this.cursor = clamp(from, this.start, this.end > 0n ? this.end - 1n : 0n);
+    this.anchor = to > from ? to - 1n : this.cursor;
+    if (reveal) this.reveal();
+    this.changed();
+  }
+
+  /** @param {boolean} [settled] false while the mouse still moves */
+  changed(settled = true) {
+    this.draw();
+    const low = this.cursor < this.anchor ? this.cursor : this.anchor;
+    const high = (this.cursor < this.anchor ? this.anchor : this.cursor) + 1n;
+    const size = high - low;
+    this.say(`${shown(this.cursor, this.end, this.base)}${size > 1n ? ` · ${size} bytes selected (${shown(low, this.end, this.base)} up to ${shown(high, this.end, this.base)})` : ""} · ${humanSize(this.end - this.start)}`);
+    if (!settled) return;
+    this.model.set("address", wire(this.cursor));
+    this.model.set("selection", size > 1n ? [wire(low), wire(high)] : []);
+    this.model.save_changes();
+    this.name();
+    this.look();
+  }
+
+  reveal() {
+    const lines = this.cache.from(this.top, this.rows);
+    const here = lines.find((l) => this.cursor >= l.start && this.cursor < l.end);
+    if (here && here.kind === ROW && lines.length >= Math.min(this.rows, 2)) return; // its bytes are on screen
+    const above = rowOf(this.cursor) - 16n * BigInt(Math.floor(this.rows / 4));
+    this.jump(above < rowOf(this.start) ? rowOf(this.start) : this.cache.byStart.has(above) ? above : rowOf(this.cursor));
+  }
+
+  /** Name the field under the cursor. */
+  async name() {
+    if (this.side.hidden || this.tree.space !== this.space) {
+      this.field.textContent = "";
+      return;
+    }
+    const space = this.space;
+    const at = this.cursor;
+    const path = await this.tree.locate(space, wire(at));
+    if (space === this.space && at === this.cursor) this.field.textContent = sentence(path) || " ";
+  }
+
+  /** Show what the bytes at the cursor could be. */
+  async look() {
+    const at = this.cursor;
+    const low = at < this.anchor ? at : this.anchor;
+    if (low >= this.end) return;
+    let bytes;
+    try {
+      const size = this.end - low < 16n ? Number(this.end - low) : 16;
+      bytes = bytesOf((await this.wire.ask("bytes", { space: this.space, at: wire(low), size })).buffers[0]);
+    } catch {
+      return;
+    }
+    if (at !== this.cursor || this.closed) return;
+    const table = (/** @type {string} */ title, /** @type {boolean} */ little) =>
+      el("table", {}, el("caption", {}, title), ...inspect(bytes, little).map(([kind, value]) => el("tr", {}, el("th", { scope: "row" }, kind), el("td", {}, value))));
+    this.inspector.replaceChildren(table("little endian", true), table("big endian", false));
+  }
+
+  /** @param {KeyboardEvent} e */
+  key(e) {
+    const page = this.rows - 1;
+    const line = this.lineNodes.find((l) => l.line && this.cursor >= l.line.start && this.cursor < l.line.end)?.line;
+    const down = line && line.kind !== ROW ? line.end - this.cursor : 16n;
+    const up = line && line.kind !== ROW ? this.cursor - line.start + 16n : 16n;
+    const last = this.end > 0n ? this.end - 1n : 0n;
+    /** @type {Record<string, () => bigint>} */
+    const moves = {
+      ArrowRight: () => this.cursor + (line && line.kind !== ROW ? down : 1n), ArrowLeft: () => this.cursor - 1n,
+      ArrowDown: () => this.cursor + down, ArrowUp: () => this.cursor - up,
+      PageDown: () => { this.move(page); return this.cursor + 16n * BigInt(page); }, PageUp: () => { this.move(-page); return this.cursor - 16n * BigInt(page); },
+      Home: () => (e.ctrlKey ? this.start : rowOf(this.cursor)), End: () => (e.ctrlKey ? last : rowOf(this.cursor) + 15n),
+    };
+    if (!moves[e.key]) return;
+    e.preventDefault();
+    e.stopPropagation();
+    this.cursor = clamp(moves[e.key](), this.start, last);
+    if (!e.shiftKey) this.anchor = this.cursor;
+    this.follow();
+    this.changed();
+  }
+
+  /** Keep the cursor on screen, moving as little as possible. */
+  follow() {
+    const lines = this.cache.from(this.top, this.rows);
+    if (!lines.length || this.cursor < this.top) {
+      const before = this.cache.before(this.top);
+      this.jump(before && this.cursor >= before.start ? before.start : rowOf(this.cursor));
+      return;
+    }
+    const last = lines[lines.length - 1];
+    if (this.cursor < last.end) return;
+    if (this.cursor < last.end + 16n && lines.length > 1) this.jump(lines[1].start);
+    else this.reveal();
+  }
+
+  /** @param {KeyboardEvent} e @returns {boolean} */
+  shortcut(e) {
+    const control = e.ctrlKey || e.metaKey;
+    const typing = /** @type {HTMLElement} */ (e.target).tagName === "INPUT";
+    if (control && e.key === "g") this.go.focus();
+    else if (control && e.key === "f") this.needle.focus();
+    else if (control && e.key === "b") this.bookmark();
+    else if (control && e.key === "c" && !typing) this.copy("hex");
+    else if (e.key === "F3") this.find(e.shiftKey);
+    else return false;
+    return true;
+  }
+
+  // -- go to, find, copy, bookmarks -------------------------------------------------------------------------------
+
+  /** @param {string} text */
+  async goto(text) {
+    try {
+      const collapse = this.collapse;
+      const { message, buffers } = await this.wire.ask("goto", { text, space: this.space, at: wire(this.cursor), count: this.rows + AHEAD, collapse });
+      const at = parse(message.at);
+      if (message.key === this.space && collapse === this.collapse) this.cache.add(unpack(message.lines, bytesOf(buffers[0])));
+      await this.show(message.key, at, BigInt(message.size));
+      this.grid.focus();
+    } catch (e) {
+      this.say(String(/** @type {Error} */ (e).message), true);
+    }
+  }
+
+  async complete() {
+    const prefix = this.go.value;
+    if (prefix.length < 2 || /^[+-]?(0x|\d)/.test(prefix)) return;
+    const { message } = await this.wire.ask("names", { prefix });
+    if (this.go.value === prefix) this.names.replaceChildren(...message.names.map((/** @type {string} */ n) => el("option", { value: n })));
+  }
+
+  /** @param {string} text */
+  rebase(text) {
+    const digits = text.trim().replace(/^0x/i, "");
+    if (!/^[0-9a-f]*$/i.test(digits)) {
+      this.say("a base is hexadecimal", true);
+      return;
+    }
+    this.base = parse(digits);
+    this.model.set("base", digits);
+    this.model.save_changes();
+    this.draw();
+  }
+
+  /** @param {boolean} backward */
+  async find(backward) {
+    const text = this.needle.value;
+    if (!text) {
+      this.needle.focus();
+      return;
+    }
+    this.stopFinding();
+    const low = this.cursor < this.anchor ? this.cursor : this.anchor;
+    const again = this.found.text === text ? 1n : 0n;
+    const at = backward ? low : low + again;
+    this.progress.hidden = this.cancel.hidden = false;
+    this.progress.value = 0;
+    const asked = this.wire.ask("find", { space: this.space, at: wire(at), text, kind: this.needleKind.value, backward }, (m) => { this.progress.value = m.part; });
+    this.found = { id: asked.id, text };
+    try {
+      const { message } = await asked;
+      if (message.at === undefined) this.say(`${inert(text, 40)}: not found`, true);
+      else {
+        const place = parse(message.at);
+        this.select(place, place + BigInt(message.size), true);
+        if (message.wrapped) this.say(`found at ${shown(place, this.end, this.base)}, around the end`);
+      }
+    } catch (e) {
+      this.say(String(/** @type {Error} */ (e).message), true);
+    } finally {
+      if (this.found.id === asked.id) {
+        this.found.id = "";
+        this.progress.hidden = this.cancel.hidden = true;
+      }
+    }
+  }
+
+  stopFinding() {
+    if (this.found.id) this.wire.cancel(this.found.id);
+  }
+
+  /** @param {string} form */
+  async copy(form) {
+    if (!COPY[form]) return;
+    const low = this.cursor < this.anchor ? this.cursor : this.anchor;
+    const size = (this.cursor < this.anchor ? this.anchor : this.cursor) + 1n - low;
+    if (size > MOST_COPIED) {
+      this.say(`at most ${humanSize(MOST_COPIED)} are copied at once; core.memory.read, dump.data and extract give any number`, true);
+      return;
+    }
+    try {
+      const { buffers, message } = await this.wire.ask("bytes", { space: this.space, at: wire(low), size: Number(size) });
+      await toClipboard(COPY[form](bytesOf(buffers[0])));
+      this.say(`${size} bytes copied as ${form}${message.gaps.length ? ", zeros where bytes are missing" : ""}`);
+    } catch (e) {
+      this.say(String(/** @type {Error} */ (e).message), true);
+    }
+  }
+
+  bookmark() {
+    const name = `${shown(this.cursor, this.end, this.base)} ${this.field.textContent?.split(" = ")[0] || ""}`.trim().slice(0, 80);
+    this.model.set("bookmarks", [...this.model.get("bookmarks"), [this.space, wire(this.cursor), name]]);
+    this.model.save_changes();
+    this.listBookmarks();
+    this.say(`bookmarked ${name}`);
+  }
+
+  listBookmarks() {
+    const marks = this.model.get("bookmarks") || [];
+    this.marks.replaceChildren(el("option", { value: "" }, marks.length ? `${marks.length} ★` : "no ★"), ...marks.map((/** @type {string[]} */ m, /** @type {number} */ i) => el("option", { value: i }, inert(`${m[2]} (${m[0]})`, 100))));
+    this.marks.disabled = !marks.length;
+  }
+
+  async toBookmark() {
+    const mark = this.model.get("bookmarks")[Number(this.marks.value)];
+    this.marks.value = "";
+    if (!mark) return;
+    await this.show(mark[0], parse(mark[1]), 1n);
+  }
+
+  /** @param {string} text @param {boolean} [bad] */
+  say(text, bad = false) {
+    this.status.textContent = inert(text, 600);
+    this.status.classList.toggle("vl-bad", bad);
+  }
+
+  close() {
+    this.closed = true;
+    this.stopFinding();
+    window.removeEventListener("mouseup", this.released);
+    this.model.off("change:address change:space", this.onModel);
+    this.model.off("change:bookmarks", this.onMarks);
+    this.wire.close();
+    cancelAnimationFrame(this.frame);
+  }
+}
+
+export default {
+  /** @param {{model: any, el: HTMLElement}} context */
+  render({ model, el: host }) {
+    const pane = new HexPane(model, host);
+    return () => pane.close();
+  },
+};
+
+export { GAP };

@@ -1,0 +1,150 @@
+// The tree of structures beside the bytes: opened as far as one looks, filled by the kernel.
+
+import { el, inert } from "./dom.js";
+import { parse } from "./address.js";
+
+/** @typedef {{path: string, label: string, start: string, end: string, value: string, meaning: string, link: string, leaf: boolean}} Told */
+
+export class Tree {
+  /**
+   * @param {import("./wire.js").Wire} wire
+   * @param {{chosen: (node: Told) => void, follow: (node: Told) => void}} told
+   */
+  constructor(wire, told) {
+    this.wire = wire;
+    this.told = told;
+    this.space = "";
+    this.turn = 0;
+    /** @type {Map<string, {row: HTMLElement, list: HTMLElement, node: Told, open: boolean}>} */
+    this.items = new Map();
+    this.root = el("ul", { class: "vl-tree", role: "tree", "aria-label": "structure", tabindex: 0 });
+    this.root.addEventListener("keydown", (/** @type {KeyboardEvent} */ e) => this.key(e));
+    /** @type {string} */
+    this.current = "";
+  }
+
+  /** @param {string} space */
+  async show(space) {
+    if (space === this.space) return;
+    this.space = space;
+    this.items.clear();
+    this.root.replaceChildren();
+    await this.fill("", this.root, 1);
+    if (!this.root.children.length && this.space === space) this.root.append(el("li", { class: "vl-none" }, "no structure is known here"));
+  }
+
+  /** True where no structure is known. */
+  get empty() {
+    return !this.items.size;
+  }
+
+  /** @param {string} path @param {HTMLElement} list @param {number} level */
+  async fill(path, list, level) {
+    const space = this.space;
+    let nodes;
+    try {
+      nodes = (await this.wire.ask("children", { space, path })).message.nodes;
+    } catch {
+      return;
+    }
+    if (space !== this.space || list.children.length) return;
+    for (const node of nodes) list.append(this.item(node, level));
+  }
+
+  /** @param {Told} node @param {number} level */
+  item(node, level) {
+    const list = el("ul", { role: "group" });
+    const mark = el("span", { class: "vl-mark", "aria-hidden": "true" }, node.leaf ? "" : "▸");
+    const row = el("div", { class: "vl-node", title: inert(`${node.label}: ${node.value}${node.meaning ? "\n" + node.meaning : ""}\n0x${node.start} up to 0x${node.end}`) },
+      mark, el("span", { class: "vl-label" }, inert(node.label)), " ", el("span", { class: "vl-value" }, inert(node.value)));
+    if (node.link) {
+      row.append(" ", el("button", { class: "vl-link", type: "button", title: "show what is inside, decoded", "aria-label": `open ${inert(node.link)}`, onclick: (/** @type {Event} */ e) => { e.stopPropagation(); this.told.follow(node); } }, "→"));
+    }
+    const item = el("li", { role: "treeitem", "aria-level": level, "aria-expanded": node.leaf ? undefined : "false" }, row, list);
+    this.items.set(node.path, { row, list, node, open: false });
+    row.addEventListener("click", () => {
+      this.mark(node.path);
+      this.told.chosen(node);
+    });
+    mark.addEventListener("click", (/** @type {Event} */ e) => {
+      e.stopPropagation();
+      this.toggle(node.path);
+    });
+    row.addEventListener("dblclick", () => this.toggle(node.path));
+    return item;
+  }
+
+  /** @param {string} path @param {boolean} [open] */
+  async toggle(path, open) {
+    const one = this.items.get(path);
+    if (!one || one.node.leaf) return;
+    one.open = open === undefined ? !one.open : open;
+    one.row.parentElement?.setAttribute("aria-expanded", String(one.open));
+    /** @type {any} */ (one.row.firstChild).textContent = one.open ? "▾" : "▸";
+    one.list.style.display = one.open ? "" : "none";
+    if (one.open && !one.list.children.length) await this.fill(path, one.list, path.split("/").length + 1);
+  }
+
+  /** @param {string} path */
+  mark(path) {
+    this.items.get(this.current)?.row.classList.remove("vl-on");
+    this.current = path;
+    const one = this.items.get(path);
+    if (!one) return;
+    one.row.classList.add("vl-on");
+    const box = this.root.getBoundingClientRect();
+    const at = one.row.getBoundingClientRect();
+    if (at.top < box.top || at.bottom > box.bottom) this.root.scrollTop += at.top - box.top - box.height / 3;
+  }
+
+  /**
+   * Show which fields a byte is in: open the way to the smallest.
+   * @param {string} space @param {string} at @returns {Promise<Told[]>}
+   */
+  async locate(space, at) {
+    const turn = ++this.turn;
+    let path;
+    try {
+      path = (await this.wire.ask("at", { space, at })).message.path;
+    } catch {
+      return [];
+    }
+    if (turn !== this.turn || space !== this.space) return [];
+    for (const node of path.slice(0, -1)) await this.toggle(node.path, true);
+    if (turn === this.turn && path.length) this.mark(path[path.length - 1].path);
+    return path;
+  }
+
+  /** @param {KeyboardEvent} e */
+  key(e) {
+    const rows = [...this.root.querySelectorAll(".vl-node")].filter((r) => /** @type {HTMLElement} */ (r).offsetParent);
+    const here = rows.findIndex((r) => r.classList.contains("vl-on"));
+    const paths = new Map([...this.items].map(([path, one]) => [one.row, path]));
+    const go = (/** @type {number} */ i) => {
+      const row = /** @type {HTMLElement} */ (rows[Math.max(0, Math.min(rows.length - 1, i))]);
+      const path = paths.get(row);
+      if (path === undefined) return;
+      this.mark(path);
+      const one = this.items.get(path);
+      if (one) this.told.chosen(one.node);
+    };
+    const actions = /** @type {Record<string, () => void>} */ ({
+      ArrowDown: () => go(here + 1), ArrowUp: () => go(here - 1), Home: () => go(0), End: () => go(rows.length - 1),
+      ArrowRight: () => this.toggle(this.current, true), ArrowLeft: () => this.toggle(this.current, false),
+      Enter: () => { const one = this.items.get(this.current); if (one?.node.link) this.told.follow(one.node); },
+    });
+    if (!actions[e.key]) return;
+    e.preventDefault();
+    e.stopPropagation();
+    actions[e.key]();
+  }
+}
+
+/** @param {Told[]} path @returns {string} a sentence on the smallest field */
+export function sentence(path) {
+  if (!path.length) return "";
+  const last = path[path.length - 1];
+  const names = path.map((n) => n.label).join(" › ");
+  const size = parse(last.end) - parse(last.start);
+  return inert(`${names}${last.value && !last.value.startsWith("struct ") ? " = " + last.value : ""}${last.meaning ? " — " + last.meaning : ""} (${size} byte${size === 1n ? "" : "s"})`, 400);
+}

@@ -1,0 +1,243 @@
+"""The timeline as a widget: a lane for each source on the clock it has, its rows below, and the bytes of the chosen row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import traitlets
+
+from vmcoredd_lab.analysis.timeline import LEVELS, timeline_table
+from vmcoredd_lab.errors import UsageError
+from vmcoredd_lab.opening import OpenedFile, open_file, opened_of
+from vmcoredd_lab.tables import Schema, Table
+from vmcoredd_lab.text import escape, plural
+from vmcoredd_lab.widgets import first
+from vmcoredd_lab.widgets.explorer import FIRST_ROWS, MOST_ROWS
+from vmcoredd_lab.widgets.hexview import HexView, static
+from vmcoredd_lab.widgets.lanes import KERNEL, Drawn
+from vmcoredd_lab.widgets.listing import Listing, of_bytes
+from vmcoredd_lab.widgets.requests import Answer
+from vmcoredd_lab.widgets.space_set import SpaceSet, space_set
+
+__all__ = ["TimelineView", "timeline_view"]
+
+NAMES_MOST = 2000  # facilities and devices that a person can choose from
+NOT_SHOWN = ("clock", "tick", "seq", "uncertainty", "where", "space", "offset", "length", "wall")
+
+
+class TimelineView(HexView):
+    """Events of all sources on one picture; made by :func:`timeline_view`.
+
+    Attributes
+    ----------
+    anchors: list of [device, tick, nanoseconds since boot, ``firmware`` or ``jiffies``], the numbers as decimal text; setting it
+        ties the clocks anew
+    version: rises with every new tie
+    """
+
+    _esm = static("timeline.js")
+    _css = static("hexview.css") + static("explore.css") + static("timeline.css")
+
+    anchors = traitlets.List(traitlets.List(traitlets.Unicode())).tag(sync=True)
+    version = traitlets.Int(0).tag(sync=True)
+
+    def __init__(self, spaces: SpaceSet, opened: OpenedFile, anchors: Any = (), **options: Any) -> None:
+        self._opened = opened
+        self._table = timeline_table(opened, anchors)
+        self._listing = _listing(self._table)
+        self._chosen = np.arange(len(self._table))
+        super().__init__(spaces, **options)
+        self.anchors = [_worded(anchor) for anchor in anchors]
+        for name in ("events", "choose", "rows", "row", "position", "event", "tie", "untie"):
+            self._requests.offer(name, getattr(self, f"_op_{name}"))
+        self.observe(self._tied_anew, "anchors")
+
+    @property
+    def table(self) -> Table:
+        """The rows as they are drawn (:data:`~vmcoredd_lab.analysis.timeline.TIMELINE`)."""
+        return self._table
+
+    def first_screen(self) -> str:
+        """Return the picture, the gravest events and their number as HTML."""
+        one, table = self._listing, self._table
+        levels = _levels(table)
+        gravest = sorted(range(len(table)), key=lambda i: levels[i])[:FIRST_ROWS]
+        told = first.rows([c.name for c in one.columns], one.cells(sorted(gravest)))
+        title = f"Timeline: {plural(len(table), 'event')}, the gravest {len(gravest)} below"
+        return first.block(self.mark, title, first.picture(Drawn(table), levels), told)
+
+    # -- anchors ------------------------------------------------------------------------------------------------------
+
+    @traitlets.validate("anchors")
+    def _tied(self, proposal: Any) -> Any:
+        """Tie the clocks with anchors that were set; they stay as they were where one is wrong."""
+        table = timeline_table(self._opened, [_anchor(told) for told in proposal["value"]])
+        self._table, self._listing, self._chosen = table, _listing(table), np.arange(len(table))
+        return proposal["value"]
+
+    def _tied_anew(self, _: Any) -> None:
+        self.version += 1
+
+    def _op_tie(self, m: dict[str, Any]) -> Answer:
+        row = self._row(m["row"])
+        if row["clock"] in (None, KERNEL) or row["tick"] is None:
+            raise UsageError(
+                "this event is on the kernel's clock already", hint="choose one of a firmware or mailbox log"
+            )
+        if "to" in m:
+            time = self._row(m["to"])["time"]
+            if time is None:
+                raise UsageError("that event has no kernel time", hint="choose a message of the kernel log")
+        else:
+            time = _nanoseconds(str(m["seconds"]))
+        kind, _, device = str(row["clock"]).partition(" ")
+        told = [device, str(row["tick"]), str(time), kind]
+        kept = [list(a) for a in self.anchors if (a[0], a[1], a[3]) != (told[0], told[1], told[3])]
+        self.anchors = [*kept, told]
+        return {"version": self.version}, []
+
+    def _op_untie(self, m: dict[str, Any]) -> Answer:
+        which = int(m["which"])
+        self.anchors = [a for i, a in enumerate(self.anchors) if i != which]
+        return {"version": self.version}, []
+
+    # -- what is drawn ------------------------------------------------------------------------------------------------
+
+    def _op_events(self, _: dict[str, Any]) -> Answer:
+        """Answer with axes, lanes and names; and as binary columns x (f64), doubt (f32), lane (u16), level (u8)."""
+        table = self._table
+        drawn = Drawn(table)
+        said = {
+            "axes": drawn.axes, "lanes": drawn.lanes, "levels": list(LEVELS), "count": len(table),
+            "note": str(table.attrs.get("note", "")), "anchors": self.anchors, "version": self.version,
+            "names": {name: _names(table.values(name)) for name in ("source", "device", "facility")},
+        }  # fmt: skip
+        return said, [
+            drawn.x.tobytes(),
+            drawn.doubt.tobytes(),
+            drawn.lane.tobytes(),
+            np.array(_levels(table), np.uint8).tobytes(),
+        ]
+
+    def _op_choose(self, m: dict[str, Any]) -> Answer:
+        """Answer with the rows that pass the filters, as one bit a row, the first row the lowest bit."""
+        mask = np.ones(len(self._table), bool)
+        if m.get("level"):
+            grave = set(LEVELS[: LEVELS.index(m["level"]) + 1])
+            mask &= np.array([v in grave for v in self._table.values("level")], bool)
+        for name in ("source", "device", "facility"):
+            if m.get(name):
+                mask &= np.array([v is not None and escape(v) == m[name] for v in self._table.values(name)], bool)
+        if m.get("text"):
+            rows = self._listing.filtered(str(m["text"])[:200])
+            named = np.zeros(len(mask), bool)
+            named[rows] = True
+            mask &= named
+        self._chosen = np.flatnonzero(mask)
+        return {"total": len(self._chosen), "all": len(mask)}, [np.packbits(mask, bitorder="little").tobytes()]
+
+    # -- rows ---------------------------------------------------------------------------------------------------------
+
+    def _op_rows(self, m: dict[str, Any]) -> Answer:
+        one, rows = self._listing, self._chosen
+        start, count = max(0, int(m["from"])), max(0, min(int(m["count"]), MOST_ROWS))
+        columns = [[c.name, c.doc, c.kind not in ("text", "category"), one.width(c)] for c in one.columns]
+        said = {"name": one.name, "columns": columns, "total": len(rows), "all": len(one.table), "from": start}
+        return {**said, "rows": one.cells(rows[start : start + count].tolist()), "note": ""}, []
+
+    def _op_row(self, m: dict[str, Any]) -> Answer:
+        """Answer with what a row of the list, by its number among the chosen, says, and where its bytes are."""
+        return self._told(int(self._chosen[int(m["row"])]))
+
+    def _op_event(self, m: dict[str, Any]) -> Answer:
+        """Answer the same of an event of the picture, by its number among all."""
+        return self._told(int(m["row"]))
+
+    def _op_position(self, m: dict[str, Any]) -> Answer:
+        """Answer with the number in the list of an event of the picture, -1 where it is filtered out."""
+        at = int(np.searchsorted(self._chosen, int(m["row"])))
+        return {"at": at if at < len(self._chosen) and self._chosen[at] == int(m["row"]) else -1}, []
+
+    def _told(self, row: int) -> Answer:
+        one = self._listing
+        told: dict[str, Any] = {
+            "event": row,
+            "cells": [[c.name, one.texts(c)[row][:4000]] for c in one.said],
+            "detail": [],
+        }
+        clock, tick = (self._table.values(n)[row] for n in ("clock", "tick"))
+        told["own"] = clock not in (None, KERNEL) and tick is not None
+        place = one.where(one.table, row)
+        if place is not None:
+            told |= {"space": place.space, "at": f"{place.address:x}", "size": place.size}
+        return told, []
+
+    def _row(self, number: Any) -> dict[str, Any]:
+        return {c.name: self._table.values(c.name)[int(number)] for c in self._table.schema.columns}
+
+
+def _levels(table: Table) -> list[int]:
+    unknown = len(LEVELS) - 1
+    return [LEVELS.index(v) if v in LEVELS else unknown for v in table.values("level")]
+
+
+def _names(values: list[Any]) -> list[str]:
+    return sorted({escape(v) for v in values if v is not None})[:NAMES_MOST]
+
+
+def _listing(table: Table) -> Listing:
+    """Return the rows with the time first."""
+    columns = sorted(table.schema.columns, key=lambda column: column.name != "time")
+    schema = Schema(table.schema.name, table.schema.doc, tuple(columns))
+    shown = Table(schema, table.columns, table.attrs)
+    return Listing("timeline", "Timeline", lambda: shown, of_bytes, aside=NOT_SHOWN)
+
+
+def _worded(anchor: Any) -> list[str]:
+    device, tick, time, *kind = anchor
+    return [str(device), str(tick), str(time), *(kind or ["firmware"])]
+
+
+def _anchor(told: list[str]) -> tuple[Any, ...]:
+    if len(told) not in (3, 4) or not told[1].isdecimal() or not told[2].isdecimal():
+        raise UsageError(
+            "not an anchor", expected="[device, tick, nanoseconds, 'firmware' or 'jiffies']", got=escape(str(told))[:80]
+        )
+    device: Any = int(told[0]) if told[0].isdecimal() else told[0]
+    return (device, int(told[1]), int(told[2]), *told[3:])
+
+
+def _nanoseconds(text: str) -> int:
+    """Return nanoseconds of seconds in decimal, exactly."""
+    whole, _, rest = text.strip().partition(".")
+    if not whole.isdecimal() or not (rest or "0").isdecimal() or len(whole) > 12:
+        raise UsageError("not a kernel time", expected="seconds since boot, as 1234.567890", got=escape(text[:40]))
+    return int(whole) * 10**9 + int(rest[:9].ljust(9, "0"))
+
+
+def timeline_view(what: Any, anchors: Any = (), *, rows: int = 10) -> TimelineView:
+    """Return the timeline of a vmcore, a device dump or a path as a widget: kernel log, firmware and mailbox logs, collection.
+
+    Clocks that are not tied to the kernel's have an axis of their own. Zoom with the wheel (after a click, or with Ctrl), drag to
+    pan; a click chooses an event, shows its row, and its bytes in the hex view below.
+
+    Parameters
+    ----------
+    what: a vmcore, a device dump, or the path of one
+    anchors: as :meth:`Vmcore.timeline <vmcoredd_lab.Vmcore.timeline>`; more can be set in the widget
+    rows: lines of the hex view
+
+    Raises
+    ------
+    OpenError: a path that cannot be opened.
+    UsageError: an anchor is wrong, or ``what`` is neither a vmcore nor a device dump.
+    """
+    if isinstance(what, str) or hasattr(what, "__fspath__"):
+        what = open_file(what)
+    spaces = space_set(what)
+    subject = spaces.core or (spaces.dumps[0] if spaces.dumps else None)
+    if subject is None:
+        raise UsageError("a timeline needs a vmcore or a device dump", got=type(what).__name__)
+    opened = what if isinstance(what, OpenedFile) else opened_of(subject)
+    return TimelineView(spaces, opened, tuple(anchors), rows=max(4, min(rows, 100)))
