@@ -62,13 +62,13 @@ def _steps(document: Document, path: str, parts: tuple[str, ...]) -> list[tuple[
     if document.adapters:
         first = document.adapters[0]
         chosen = "dump" if bare else f"core.device_dumps[{first.index}]"
-        steps.append(("The first device, decoded.", f"nic = {chosen}.decode()\nnic.summary"))
+        steps.append(("The first device, decoded.", f"nic = {chosen}.decode()\nnic.summary()"))
         if first.registers is not None:
             steps.append(("Registers that are not zero.", "nic.registers[nic.registers.value != 0].head(10)"))
         if first.firmware_log:
             steps.append(("The firmware's last words.", "nic.firmware_log.tail(10)"))
     if not bare and document.timeline is not None:
-        steps.append(("Every source on one time axis.", "vl.plot_timeline(core.timeline());"))
+        steps.append(("Every source on one time axis.", "axes = vl.plot_timeline(core.timeline())"))
     if len(document.adapters) > 1 and document.differences:
         a, b = (f"core.device_dumps[{adapter.index}]" for adapter in document.adapters[:2])
         steps.append(("What differs between two devices.", f"vl.diff({a}, {b}).head(10)"))
