@@ -182,6 +182,7 @@ class Kdump:
     release: str = "6.1.0-test"
     header: dict[str, int] = field(default_factory=dict)
     packed: bool = False
+    erased: bytes = b""
 
     def build(self) -> bytes:
         """Return the file. `header` replaces members of block 0 and of the sub-header by name.
@@ -201,6 +202,7 @@ class Kdump:
             "offset_vmcoreinfo": at_vmcoreinfo, "size_vmcoreinfo": len_vmcoreinfo,
             "offset_note": size + sub_size, "size_note": len(self.notes),
             "start_pfn_64": start, "end_pfn_64": end, "max_mapnr_64": len(self.frames),
+            "offset_eraseinfo": self._end(sub_blocks, bitmap_blocks) if self.erased else 0, "size_eraseinfo": len(self.erased),
         } | self.header  # fmt: skip
         blocks = [
             self._block_0(known).ljust(size, b"\0"),
@@ -208,7 +210,10 @@ class Kdump:
             self._bitmap("px").ljust(bitmap_blocks * size, b"\0"),
             self._bitmap("p").ljust(bitmap_blocks * size, b"\0"),
         ]
-        return b"".join(blocks) + self._pages(sum(map(len, blocks)))
+        return b"".join(blocks) + self._pages(sum(map(len, blocks))) + self.erased
+
+    def _end(self, sub_blocks: int, bitmap_blocks: int) -> int:
+        return (1 + sub_blocks + 2 * bitmap_blocks) * self.block_size + len(self._pages(0))
 
     def _block_0(self, known: dict[str, int]) -> bytes:
         strings = [b"Linux", b"host", self.release.encode(), b"#1 SMP", self.machine.encode(), b"(none)"]
@@ -233,7 +238,7 @@ class Kdump:
         whole = struct.pack(
             MARK[self.order] + self._sub_format(), 0, known["dump_level"], known["split"], known["start_pfn"],
             known["end_pfn"], known["offset_vmcoreinfo"], known["size_vmcoreinfo"], known["offset_note"], known["size_note"],
-            0, 0, known["start_pfn_64"], known["end_pfn_64"], known["max_mapnr_64"],
+            known["offset_eraseinfo"], known["size_eraseinfo"], known["start_pfn_64"], known["end_pfn_64"], known["max_mapnr_64"],
         )  # fmt: skip
         members = {1: 2, 2: 5, 3: 7, 4: 9, 5: 11, 6: 14}[self.version]
         known_size = struct.calcsize(MARK[self.order] + self._sub_format(members))

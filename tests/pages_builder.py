@@ -93,7 +93,8 @@ class Pages(Kdump):
 def pages(frames: str = "p.xzp", **declared: Any) -> Pages:
     """Pages of 512 bytes behind the usual notes."""
     order, bits = declared.get("order", "little"), declared.get("bits", 64)
-    return Pages(usual_notes(order=order, bits=bits), frames, **declared)
+    machine = declared.get("machine", "")
+    return Pages(usual_notes(order=order, bits=bits, machine=machine), frames, **declared)
 
 
 def parts(frames: str, *cuts: int, **declared: Any) -> list[bytes]:

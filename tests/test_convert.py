@@ -82,6 +82,22 @@ def test_a_page_that_is_damaged_is_named_and_nothing_is_written(
     assert not (tmp_path / "out").exists()
 
 
+def test_salvage_leaves_a_damaged_page_out_and_names_it(lab: Any, file: Callable[..., Path], tmp_path: Path) -> None:
+    source = file(pages("ppp", stored={1: b"no stream"}).build())
+    answer = lab("convert", source, "-o", tmp_path / "out", "--salvage")
+    assert answer.status == 1
+    assert "physical address 0x200 cannot be read (damaged)" in answer.err
+    whole = dict(chunks(file(pages("ppp").build(), "whole")))
+    saved = dict(chunks(tmp_path / "out"))
+    assert sorted(saved) == [0, 1024]
+    assert all(whole[at] == data for at, data in saved.items())
+
+
+def test_an_error_of_damaged_memory_tells_of_salvage(lab: Any, file: Callable[..., Path], tmp_path: Path) -> None:
+    answer = lab("convert", file(pages("pp", stored={1: b"no stream"}).build()), "-o", tmp_path / "out")
+    assert "--salvage" in answer.err
+
+
 def test_a_cut_elf_file_is_converted_as_far_as_it_goes(lab: Any, file: Callable[..., Path], tmp_path: Path) -> None:
     answer = lab("convert", file(usual_elf()[:-10]), "-o", tmp_path / "out")
     assert answer.status == 1

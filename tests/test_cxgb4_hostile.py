@@ -283,3 +283,20 @@ def test_a_dump_of_nothing_but_headers_in_a_row_is_no_endless_list_of_records() 
     assert vl.open_device_dump(head * 5000).offset == 0
     with pytest.raises(vl.NotInFileError):
         vl.open_device_dump(head * 5000, record=1)
+
+
+def test_of_thousands_of_records_the_first_are_listed_and_the_rest_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vmcoredd_lab.devices.dump.MOST_RECORDS", 3)
+    record = bytes(cudbg(Entity(PATH_MTU, bytes(32))))
+    dumps = opened(record * 4).device_dumps
+    assert [(d.offset, d.size) for d in dumps] == [(i * len(record), len(record)) for i in range(3)]
+    assert [(p.severity, p.offset) for p in dumps[2].problems()] == [("warning", 3 * len(record))]
+    assert list(opened(record * 3).device_dumps[2].problems()) == []
+
+
+def test_checking_a_dump_ends_where_its_images_inflate_to_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vmcoredd_lab.devices.cxgb4.adapter.MOST_CHECKED", 100_000)
+    nic = vl.open_device_dump(bytes(cudbg(Entity(EDC0, bytes(300_000)), Entity(EDC1, bytes(10))))).decode()
+    nic.check()
+    assert [(p.severity, "checked up to" in p.message) for p in nic.problems] == [("info", True), ("info", True)]
+    assert len(nic.entity_bytes("edc0")) == 300_000

@@ -62,6 +62,8 @@ FAULTS = {
     "memory wrap": (6, {("MA_INT_CAUSE", 0): 1}, "INT-13", "outside the map"),
     "bad frames": (6, {("MPS_PORT_STAT_RX_PORT_CRC_ERROR_L", 1): 4711}, "NET-13", "port 1"),
     "bad frames of the MAC": (6, {("MAC_PORT_AFRAMECHECKSEQUENCEERRORS", 0): 4711}, "NET-31", "port 0"),
+    "bad frames of the slow MAC": (6, {("MAC_PORT_MTIP_1G10G_RX_CRCERRORS", 0): 4711}, "NET-31b", "bad checksum"),
+    "masked parity of a memory": (6, {("EDC_H_INT_CAUSE", 0): 1}, "ECC-11", "memory controller"),
     "dropped doorbell": (5, {("SGE_DOORBELL_CONTROL", 0): 0xFFFFFFFF}, "SGE-07", "doorbell"),
 }
 
@@ -138,6 +140,35 @@ def test_a_command_that_timed_out_is_critical(quiet, adapters):
     assert first.evidence[0].length == 144
 
 
+@pytest.mark.parametrize(("retval", "severities"), [(5, ["error"]), (110, ["warning"]), (22, [])])
+def test_a_probe_that_the_firmware_refuses_is_no_alarm_but_one_that_it_fails_is(retval, severities, quiet, adapters):
+    records = adapters[5].records("mbox_log")["records"]
+    last = len(records) - 1
+    for column in ("lo[0]", "entry.cmd[0]"):
+        records.loc[last, column] = int(records.loc[last, column]) & ~0xFF00 | retval << 8
+    data = encode_entity("mbox_log", {"records": records}, **adapters[5].encoding)
+    found = alarms(with_fault(quiet[5], data={MBOX_LOG: data}))
+    assert [f.severity for f in found if f.rule == "FW-20" and "FW_PARAMS_CMD" in f.title] == severities
+
+
+CHAINS = {
+    "broken memory, then a crash": ({("EDC_H_INT_CAUSE", 0): 4, ("EDC_H_ECC_STATUS", 0): 1, ("PCIE_FW", 0): 0xC000C010},
+                                    ["ECC-01", "FW-01"]),
+    "overheating, then a stop": ({("PCIE_FW", 0): 0xC500C010, ("SGE_CONTROL", 0): 0, ("DBG_GPIO_EN", 0): 0},
+                                 ["FW-04", "INT-06"]),
+    "parity, then a stop": ({("SGE_INT_CAUSE1", 0): 1 << 10, ("SGE_CONTROL", 0): 0, ("DBG_GPIO_EN", 0): 0},
+                            ["INT-01", "INT-06"]),
+    "broken memory, and bad frames besides": ({("EDC_H_INT_CAUSE", 0): 4, ("MPS_PORT_STAT_RX_PORT_CRC_ERROR_L", 0): 4711},
+                                              ["ECC-01", "NET-13"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("chain", CHAINS)
+def test_of_two_faults_the_worse_comes_first_and_the_cause_before_what_it_did(chain, quiet, adapters):
+    words, rules = CHAINS[chain]
+    assert [f.rule for f in alarms(with_fault(quiet[6], registers(adapters[6], words)))] == rules
+
+
 def test_a_memory_window_that_failed_is_one_finding(quiet):
     (only,) = alarms(with_fault(quiet[6], failed={DEV_LOG: -6, 18: -6, 19: -6, 20: -6}, whole=True))
     assert only.rule == "DMP-05"
@@ -170,16 +201,26 @@ def test_a_dump_with_registers_only_skips_what_it_cannot_know():
     assert reasons["SGE-03"] == "it is for T4 only; this is a T6"
 
 
-def test_registers_and_words_have_the_place_they_say(shared_data):
-    for name in ("q-t6-sgeparity", "q-t6-fwcrash", "t6-errors-zlib", "t6-tiny-raw"):
-        dump = vl.open_device_dump(shared_data / f"cudbg/{name}.bin")
-        for finding in dump.diagnosis.findings:
-            assert finding.evidence, finding.rule
-            for one in finding.evidence[:8]:
-                data = dump.bytes_of(one.space, one.offset, one.length)
-                word = re.search(r" = 0x([0-9a-f]+)", one.text)
-                if word and one.space.endswith("/reg_dump") and one.length == 4:
-                    assert int.from_bytes(data, "little") == int(word[1], 16), one
+BLOBS = ("q-t6-quiet", "q-t5-quiet-live", "q-t6-sgeparity", "q-t6-fwcrash", "t4-live-zlib", "t5-kdump-zlib", "t6-dead-zlib",
+         "t6-errors-zlib", "t6-stale-zlib", "t6-tiny-raw", "uw-t6-fastlz", "uw-t6-tworecords-fastlz")  # fmt: skip
+VALUE = re.compile(r" = (0x[0-9a-f]+|[\d,]+)(?: |$)")
+
+
+@pytest.mark.parametrize("name", BLOBS)
+def test_each_place_holds_the_value_that_the_finding_says(name, shared_data):
+    dump = vl.open_device_dump(shared_data / f"cudbg/{name}.bin")
+    checked = 0
+    for finding in dump.diagnosis.findings:
+        assert finding.evidence, finding.rule
+        for one in finding.evidence:
+            data = dump.bytes_of(one.space, one.offset, one.length)
+            assert len(data) == one.length > 0
+            if one.space.endswith(("/reg_dump", "/pcie_config")) and one.length in (4, 8):
+                said = VALUE.search(one.text)
+                assert said, one.text
+                assert int.from_bytes(data, "little") == int(said[1].replace(",", ""), 0), one
+                checked += 1
+    assert checked or "tiny" in name or "tworecords" in name
 
 
 @pytest.mark.parametrize("name", ["t4-live-zlib", "t5-kdump-zlib", "t6-errors-zlib", "t6-stale-zlib", "uw-t6-fastlz"])

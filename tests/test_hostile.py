@@ -21,7 +21,7 @@ from vmcoredd_lab.summary import summarise
 # small ones, so that every byte can be tried
 FEW_NOTES = (
     device_dump("one_0000:02:00.4", b"first dump")
-    + note(b"CORE\0", 1, bytes(40) + b"reg")
+    + note(b"CORE\0", 0x77, bytes(40) + b"reg")
     + device_dump("two", b"second dump")
     + vmcoreinfo("OSRELEASE=6.1\nPAGESIZE=4096\n")
 )

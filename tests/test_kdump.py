@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import BIG, LITTLE, ORDERS, USUAL, CountingSource, Kdump, usual_kdump
+from builders import BIG, LITTLE, ORDERS, USUAL, CountingSource, Kdump, elf, note, notes, usual_kdump, usual_notes
 
 import vmcoredd_lab as vl
 from vmcoredd_lab.errors import OpenError
@@ -402,3 +402,31 @@ def test_the_sample_is_what_people_have(sample: Path) -> None:
     assert core.format == "kdump-compressed"
     assert [dump.driver for dump in core.device_dumps] == ["cxgb4"] * len(core.device_dumps)
     assert len(core.device_dumps) >= 1
+
+
+# -- what makedumpfile erased -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", [5, 6])
+def test_what_makedumpfile_erased_is_listed(machine: dict[str, Any], version: int) -> None:
+    core = vl.open_vmcore(usual_kdump(**machine, version=version, erased=b"erase jiffies\nerase \x1b[2J 8\n"))
+    assert core.eraseinfo == ("erase jiffies", "erase \\x1b[2J 8")
+    assert core.notes_table().attrs["note"].endswith("erase jiffies; erase \\x1b[2J 8")
+    assert problems(core) == []
+
+
+def test_before_version_5_nothing_says_what_was_erased() -> None:
+    assert vl.open_vmcore(usual_kdump(version=4, erased=b"erase jiffies\n")).eraseinfo == ()
+
+
+def test_an_elf_file_has_what_was_erased_in_a_note() -> None:
+    core = vl.open_vmcore(elf(notes(usual_notes() + note(b"ERASEINFO\0", 0, b"erase jiffies\n"))))
+    assert core.eraseinfo == ("erase jiffies",)
+    assert core.notes_table().records()[-1]["summary"] == "erase jiffies"
+
+
+@pytest.mark.parametrize(("place", "size"), [(1 << 62, 8), (0, 1 << 63), (100, 1 << 40)])
+def test_a_list_of_what_was_erased_that_cannot_be_is_a_problem(place: int, size: int) -> None:
+    core = vl.open_vmcore(usual_kdump(header={"offset_eraseinfo": place, "size_eraseinfo": size}))
+    assert problems(core) == [("error", "sub-header")]
+    assert len(core.device_dumps) == 2

@@ -44,7 +44,7 @@ def adapter(*entries, pcie_fw=0x4000C010, slot="0000:02:00.4", firmware=(1, 27, 
         ("ksoftirqd/1: page allocation failure: order:2, mode:0x820(GFP_ATOMIC)", "KRN-08", "warning", "ksoftirqd/1, order 2"),
         ("Out of memory: Killed process 815 (java) total-vm:8kB", "KRN-09", "warning", "Killed process 815"),
         ("mce: [Hardware Error]: CPU 2: Machine Check Exception: 5 Bank 4: b200000000070f0f", "KRN-10", "critical", "CPU 2"),
-        ("{1}[Hardware Error]: event severity: fatal", "KRN-10", "critical", "fatal"),
+        ("{1}[Hardware Error]: event severity: fatal", "KRN-18", "critical", "machine's firmware"),
         ("pcieport 0000:00:01.0: AER: Uncorrected (Fatal) error received: 0000:02:00.4", "KRN-11", "error", "PCIe error"),
         ("DMAR: [DMA Read] Request device [02:00.4] fault addr 0xfee00000", "KRN-12", "error", "IOMMU refused"),
         ("EDAC MC0: 1 UE memory read error on CPU_SrcID#0_MC#0", "KRN-13", "error", "memory error in the host"),
@@ -85,6 +85,28 @@ def test_a_link_that_comes_and_goes_is_an_alarm_from_the_third_time_on():
     line = "cxgb4 0000:02:00.4 eth2: link down"
     assert first(line).severity == "info"
     assert (first(line, line, line).severity, "3 times" in first(line, line, line).title) == ("warning", True)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["e1000e 0000:00:1f.6 eth0: NIC Link is Down", "igb 0000:01:00.0 eth0: igb: eth0 NIC Link is Down",
+     "tg3 0000:03:00.0 eth0: Link is down", "mlx5_core 0000:03:00.0 eth0: Link down"],
+)  # fmt: skip
+def test_the_link_of_each_driver_has_the_name_of_its_interface(line):
+    assert first(line).title == "Link of eth0 went down once"
+
+
+def test_a_port_that_the_driver_counts_is_no_second_link():
+    lines = ("cxgb4 0000:02:00.4: Port 0 link down, reason: Link Down", "cxgb4 0000:02:00.4 eth2: link down")
+    assert [f.title for f in found(*lines) if f.rule == "KRN-16"] == ["Link of eth2 went down once"]
+
+
+def test_an_error_record_of_the_machines_firmware_names_its_section_and_device():
+    record = ("Hardware error from APEI Generic Hardware Error Source: 5", "event severity: fatal", " Error 0, type: fatal",
+              "  section_type: PCIe error", "  device_id: 0000:02:00.4")  # fmt: skip
+    (one,) = found(*(("emerg", f"{{1}}[Hardware Error]: {line}") for line in record))
+    assert (one.rule, one.severity, one.device) == ("KRN-18", "critical", "0000:02:00.4")
+    assert one.title == "Hardware error (fatal) reported by the machine's firmware: PCIe error"
 
 
 def test_an_ordinary_boot_is_no_alarm(shared_data):

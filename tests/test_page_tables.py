@@ -167,7 +167,8 @@ class Tables:
     def core(self, *pages: tuple[int, bytes]) -> bytes:
         """A vmcore with the tables and the pages, by physical address; without virtual addresses in its program headers."""
         machine = self.machine
-        lines = f"OSRELEASE=6\nPAGESIZE=4096\nSYMBOL(swapper_pg_dir)={machine.root_at:x}\n{machine.lines}"
+        page = 1 << machine.levels[-1][0]
+        lines = f"OSRELEASE=6\nPAGESIZE={page}\nSYMBOL(swapper_pg_dir)={machine.root_at:x}\n{machine.lines}"
         info = note(b"VMCOREINFO\0", 0, lines.encode(), order=machine.order)
         held = [
             Segment(bytes(self.memory), vaddr=NOWHERE, paddr=MEMORY),

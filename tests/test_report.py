@@ -139,7 +139,7 @@ def test_a_dump_without_decoder_is_listed(tmp_path):
 
 
 def test_a_suffix_that_nobody_writes_is_refused(tmp_path):
-    with pytest.raises(vl.UsageError, match=r"\.html or \.json"):
+    with pytest.raises(vl.UsageError, match=r"\.html, \.md, \.json, \.ipynb or \.pdf"):
         vl.write_report(SAMPLE, tmp_path / "report.docx")
 
 

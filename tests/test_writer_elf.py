@@ -195,7 +195,7 @@ def test_headers_are_those_that_the_kernel_writes(bits: int, order: str) -> None
 @pytest.mark.parametrize("count", [0xFFFD, 0xFFFE, 0x10005])
 def test_too_many_program_headers_are_counted_by_section_header_0(bits: int, order: str, count: int) -> None:
     image = vl.VmcoreImage(MACHINES[bits, order])
-    image.add_note("CORE", 1, bytes(144))
+    image.add_note("TEST", 1, bytes(144))
     table = np.zeros(count, SEGMENT)
     table["type"], table["memsz"], table["paddr"] = 1, 4096, np.arange(count) * 4096
     image.segments.extend(table, MemorySource(b""))

@@ -16,7 +16,9 @@ from pages_builder import parts as built_parts
 
 import vmcoredd_lab as vl
 from vmcoredd_lab.errors import NotInFileError, OutputError, UsageError
+from vmcoredd_lab.problems import Problems
 from vmcoredd_lab.source import Buffer, open_source
+from vmcoredd_lab.source.base import MemorySource
 from vmcoredd_lab.source.contents import HoleSource
 
 MACHINES = {
@@ -265,13 +267,13 @@ def test_an_address_that_no_machine_has_is_refused(tmp_path: Path) -> None:
 
 
 def test_memory_far_away_makes_sparse_bitmaps(tmp_path: Path) -> None:
-    """64 GiB of nothing and a page: bits of 16 million frames, of which almost none are written."""
+    """A TiB of nothing and a page: bits of 268 million frames, of which almost none are written."""
     image = vl.VmcoreImage()
-    image.add_segment(b"far" * 1365 + b"!", paddr=1 << 44)
+    image.add_segment(b"far" * 1365 + b"!", paddr=1 << 40)
     core = written(image, tmp_path / "out", "kdump")
-    assert memory(core) == {1 << 44: b"far" * 1365 + b"!"}
+    assert memory(core) == {1 << 40: b"far" * 1365 + b"!"}
     status = (tmp_path / "out").stat()
-    assert status.st_size > 1 << 30
+    assert status.st_size > 64 << 20
     assert status.st_blocks * 512 < 1 << 20
 
 
@@ -379,3 +381,85 @@ def test_a_package_that_is_missing_is_named_before_anything_is_written(
     with pytest.raises(OutputError, match="pip install zstandard"):
         vl.write_vmcore(vl.VmcoreImage(), tmp_path / "out", "kdump", "zstd")
     assert list(tmp_path.iterdir()) == []
+
+
+# -- what cannot be read ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["elf", "kdump", "flattened-elf", "flattened-kdump"])
+def test_a_damaged_page_is_written_as_excluded_where_that_is_asked_for(tmp_path: Path, form: str) -> None:
+    drawn = pages("ppxpzp", codec="zlib", stored={1: b"no stream"})
+    problems = Problems()
+    vl.write_vmcore(
+        vl.open_vmcore(drawn.build()).to_image(), tmp_path / "out", form, missing="excluded", problems=problems
+    )
+    core = vl.open_vmcore(tmp_path / "out")
+    for frame, page in drawn.memory().items():
+        if frame != 1:
+            assert core.memory.read(frame * 512, 512) == page
+    with pytest.raises(NotInFileError) as error:
+        core.memory.read(512, 512)
+    assert error.value.reason == "excluded"  # type: ignore[attr-defined]
+    (problem,) = problems
+    assert (problem.severity, problem.where, problem.got) == ("error", "segments", "damaged")
+    assert "physical address 0x200 " in problem.message
+
+
+def test_of_a_cut_kdump_file_the_pages_before_the_end_are_saved(tmp_path: Path) -> None:
+    drawn = pages("pppppp", codec="none")
+    problems = Problems()
+    image = vl.open_vmcore(drawn.build()[:-1000]).to_image()
+    vl.write_vmcore(image, tmp_path / "out", "kdump", missing="excluded", problems=problems)
+    core = vl.open_vmcore(tmp_path / "out")
+    assert memory(core) == {0: b"".join(drawn.memory()[frame] for frame in range(4))}
+    assert core.container.memory_size() == (6 * 512, 4 * 512)
+    assert [problem.got for problem in problems] == ["cut"]
+
+
+def test_a_page_of_a_segment_with_a_virtual_address_keeps_the_address_of_what_follows(tmp_path: Path) -> None:
+    class Damaged(MemorySource):
+        def view(self, offset: int, size: int) -> memoryview:
+            if offset < 8192 and offset + size > 4096:
+                raise NotInFileError("damaged")
+            return super().view(offset, size)
+
+    image = vl.VmcoreImage()
+    image.add_segment(Damaged(b"a" * 4096 + b"b" * 4096 + b"c" * 5000), paddr=0x10000, vaddr=0xFFFF800000010000)
+    vl.write_vmcore(image, tmp_path / "out", missing="excluded")
+    rows = vl.open_vmcore(tmp_path / "out").segments_table().records()
+    assert [(row["paddr"], row["vaddr"], row["filesz"], row["memsz"]) for row in rows if row["type"] == "PT_LOAD"] == [
+        (0x10000, 0xFFFF800000010000, 4096, 8192), (0x12000, 0xFFFF800000012000, 5000, 5000)
+    ]  # fmt: skip
+
+
+def test_a_sound_file_is_the_same_with_salvage(unpacked: Callable[[str], Path], tmp_path: Path) -> None:
+    path = unpacked("vmcore/x86_64-mini/vmcore.elf.xz")
+    problems = Problems()
+    vl.write_vmcore(vl.open_vmcore(path).to_image(), tmp_path / "out", missing="excluded", problems=problems)
+    assert (tmp_path / "out").read_bytes() == path.read_bytes()
+    assert len(problems) == 0
+
+
+def test_only_error_and_excluded_can_become_of_missing_memory(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="memory that is missing"):
+        vl.write_vmcore(vl.VmcoreImage(), tmp_path / "out", missing="zeros")
+
+
+# -- memory in small pieces -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("step", [1, 2, 7, 300])
+def test_memory_in_many_small_pieces_is_written_page_for_page(
+    tmp_path: Path, step: int, compression: str | None
+) -> None:
+    rng = np.random.default_rng(4)
+    image, expected = vl.VmcoreImage(), {}
+    for i in range(700):
+        kind = i % 5
+        page = None if kind == 3 else bytes(4096) if kind == 4 else rng.bytes(64) + bytes(4032)
+        image.add_segment(page, paddr=i * step * 4096, size=4096)
+        expected[i * step] = page or bytes(4096)
+    core = written(image, tmp_path / "out", "kdump", compression)
+    assert core.container.page_count == 700  # type: ignore[attr-defined]
+    assert {frame: core.memory.read(frame * 4096, 4096) for frame in expected} == expected

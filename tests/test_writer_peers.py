@@ -23,6 +23,7 @@ REAL = {
     "arm64": "vmcore/arm64/vmcore.elf.xz",
     "i386": "vmcore/i386/vmcore.elf.xz",
 }
+VMLINUX, VMLINUX_CORE = "VMCOREDD_LAB_TEST_VMLINUX", "VMCOREDD_LAB_TEST_VMLINUX_VMCORE"
 FORMATS = {"elf": ("elf", None), "none": ("kdump", None), "zlib": ("kdump", "zlib"), "lzo": ("kdump", "lzo"),
            "snappy": ("kdump", "snappy"), "zstd": ("kdump", "zstd")}  # fmt: skip
 
@@ -35,7 +36,8 @@ def program(*names: str) -> str:
 
 
 def run(*command: object, **options: Any) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run([str(word) for word in command], check=False, capture_output=True, timeout=120, **options)
+    options.setdefault("timeout", 120)
+    return subprocess.run([str(word) for word in command], check=False, capture_output=True, **options)
 
 
 def fill(buffer: memoryview) -> None:
@@ -110,6 +112,42 @@ def test_program_headers_are_those_that_the_elf_tools_see(tmp_path: Path, bits: 
         assert len(re.findall(rb"^ +LOAD ", ran.stdout, re.M)) == count
     with (tmp_path / "vmcore").open("rb") as file:
         assert ELFFile(file).num_segments() == count + 1
+
+
+# -- crash, with the kernel -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def debug_kernel() -> tuple[Path, Path]:
+    """A kernel with debuginfo and a vmcore of it; both are too large to be at hand everywhere."""
+    found = [os.environ.get(name) for name in (VMLINUX, VMLINUX_CORE)]
+    if not all(found):
+        pytest.skip(f"{VMLINUX} and {VMLINUX_CORE} do not name a kernel with debuginfo and a vmcore of it")
+    return Path(found[0] or ""), Path(found[1] or "")
+
+
+@pytest.mark.parametrize("form", ["elf", "zlib"])
+def test_crash_finds_kernel_log_and_device_dumps(debug_kernel: tuple[Path, Path], tmp_path: Path, form: str) -> None:
+    crash, (vmlinux, vmcore) = program("crash"), debug_kernel
+    core = vl.open_vmcore(vmcore)
+    image = core.to_image()
+    before = len(core.device_dumps)
+    wanted = {"cxgb4_0000:42:00.4": bytes(range(250)) * 20, "cxgb4_0000:43:00.4": os.urandom(100_000)}
+    for name, data in wanted.items():
+        image.add_device_dump(name, len(data), lambda buffer, data=data: buffer.__setitem__(slice(len(data)), data))
+    vl.write_vmcore(image, tmp_path / "vmcore", *FORMATS[form])
+    commands = "".join(f"dev -v {before + i} {tmp_path}/dump.{i}\n" for i in range(len(wanted)))
+    answer = run(
+        crash, "-s", vmlinux, tmp_path / "vmcore", input=f"dev -V\n{commands}sys\nlog\nquit\n".encode(), timeout=600
+    ).stdout.decode(errors="replace")
+    for i, (name, data) in enumerate(wanted.items()):
+        copied = (tmp_path / f"dump.{i}").read_bytes()
+        assert copied[: len(data)] == data
+        assert copied[len(data) :].strip(b"\0") == b""
+        assert re.search(rf"^ *{before + i} +0x[0-9a-f]+ +{len(copied)} +{name}$", answer, re.M)
+    assert re.search(rf"^ *RELEASE: {re.escape(core.vmcoreinfo.release or '')}$", answer, re.M)
+    lines = core.dmesg["text"].tolist()
+    assert [line for line in lines[-20:] if line not in answer] == []
 
 
 # -- makedumpfile -----------------------------------------------------------------------------------------------------

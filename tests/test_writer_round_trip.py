@@ -151,6 +151,25 @@ def test_a_chain_of_formats_loses_nothing(
         assert everything(core) == memory
 
 
+@settings(max_examples=8)
+@given(images(), st.integers(0xFFF8, 0x10010))
+def test_an_image_with_more_program_headers_than_e_phnum_can_count_comes_back(
+    image: vl.VmcoreImage, count: int
+) -> None:
+    table = np.zeros(count, SEGMENT)
+    table["type"], table["memsz"], table["filesz"] = 1, 8192, np.arange(count) % 3 * 100
+    table["paddr"] = (1 << 20) + np.arange(count) * 8192
+    image.segments.extend(table, MemorySource(bytes(range(200))))
+    core = vl.open_vmcore(image.open())
+    assert notes_in(core) == notes_of(image)
+    assert core.container.segment_count() == len(image.segments) + bool(image.notes)
+    own = image.segments.table
+    rows = [row for row in core.segments_table().records() if row["type"] == "PT_LOAD"]
+    for name in ("paddr", "filesz", "memsz"):
+        assert [row[name] for row in rows] == own[name].tolist()
+    assert core.memory.read((1 << 20) + 2 * 8192, 200) == bytes(range(200))
+
+
 @settings(max_examples=30)
 @given(images(), st.lists(st.tuples(st.integers(0, 1 << 17), st.integers(0, 5000)), min_size=1, max_size=20))
 def test_any_window_of_an_image_is_that_of_the_whole(image: vl.VmcoreImage, windows: list[tuple[int, int]]) -> None:

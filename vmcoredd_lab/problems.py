@@ -78,6 +78,10 @@ class Problems:
         """Record something unusual that loses nothing."""
         self.add("warning", where, message, offset=offset, expected=expected, got=got)
 
+    def extend(self, others: Problems) -> None:
+        """Record others' too."""
+        self._rows.update(others._rows)
+
     @property
     def damaged(self) -> bool:
         """True when one of the problems is an error."""

@@ -48,6 +48,7 @@ def kernel_facts(core: Any) -> dict[str, Any]:
         "segments": core.container.segment_count(),
         "notes": len(core.container.notes),
         "vmcoreinfo": bool(info),
+        "erased": list(core.eraseinfo),
     }
 
 

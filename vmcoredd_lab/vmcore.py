@@ -13,7 +13,7 @@ from vmcoredd_lab.errors import NotInFileError, OpenError, UsageError, VmcoreddL
 from vmcoredd_lab.kernel.crashing_cpu import crashing_cpu
 from vmcoredd_lab.memory import Memory
 from vmcoredd_lab.notes.content import note_fields
-from vmcoredd_lab.notes.cpus import check_cpus, cpus_table
+from vmcoredd_lab.notes.cpus import check_cpus, cpus_table, names_tasks, without_tasks
 from vmcoredd_lab.notes.table import notes_table
 from vmcoredd_lab.notes.vmcoreinfo import LONGEST, Vmcoreinfo
 from vmcoredd_lab.problems import Problems
@@ -21,6 +21,7 @@ from vmcoredd_lab.progress import progress
 from vmcoredd_lab.source import ByteSource, open_unwrapped
 from vmcoredd_lab.structs import ByteOrder
 from vmcoredd_lab.tables import Table
+from vmcoredd_lab.text import escape
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,7 +93,10 @@ class Vmcore:
 
     def notes_table(self) -> Table:
         """Return the notes (:data:`~vmcoredd_lab.notes.table.NOTES`)."""
-        return notes_table(self._container)
+        table = notes_table(self._container)
+        if self._container.eraseinfo_window() and self.eraseinfo:
+            table.attrs["note"] = f"beside the notes, makedumpfile lists what it erased: {'; '.join(self.eraseinfo[:8])}"
+        return table
 
     def note_fields_table(self, *notes: int) -> Table:
         """Return the values in notes (:data:`~vmcoredd_lab.notes.content.NOTE_FIELDS`): of those numbered, or of all.
@@ -114,8 +118,11 @@ class Vmcore:
     def cpus_table(self) -> Table:
         """Return the CPUs (:func:`~vmcoredd_lab.notes.cpus.cpus_table`)."""
         table = cpus_table(self._container)
-        panicked = crashing_cpu(self, table.values("pid"))
-        return table if panicked is None else cpus_table(self._container, panicked)
+        pids = table.values("pid")
+        panicked = crashing_cpu(self, pids)
+        if panicked is not None:
+            table = cpus_table(self._container, panicked)
+        return table if names_tasks(pids, self._container, self.vmcoreinfo) else without_tasks(table)
 
     def problems_table(self) -> Table:
         """Return the problems (:data:`~vmcoredd_lab.problems.PROBLEMS`)."""
@@ -349,6 +356,18 @@ class Vmcore:
         if window:
             return Vmcoreinfo(source.read(window[0], min(window[1], LONGEST)), window[0])
         return Vmcoreinfo(self._vmcoreinfo_in_memory()) if self.machine == "s390x" else Vmcoreinfo()
+
+    @cached_property
+    def eraseinfo(self) -> tuple[str, ...]:
+        """What makedumpfile erased from memory because its --config said so, a line each as it wrote them; mostly empty.
+
+        Of kdump-compressed files from the sub-header (offset_eraseinfo, size_eraseinfo), of ELF files from the note ERASEINFO.
+        At most a MiB is read.
+        """
+        windows = [(n.desc_offset, n.available) for n in self._container.notes if n.owner == "ERASEINFO"]
+        windows += filter(None, [self._container.eraseinfo_window()])
+        parts = [self._container.source.read(offset, min(size, LONGEST)) for offset, size in windows[:1]]
+        return tuple(escape(line) for line in b"".join(parts).rstrip(b"\0").split(b"\n") if line.strip())
 
     def _vmcoreinfo_in_memory(self) -> bytes:
         from vmcoredd_lab.kernel.lowcore import vmcoreinfo_of_lowcore

@@ -25,7 +25,7 @@ from vmcoredd_lab.cli.output import emit, emit_text, note
 from vmcoredd_lab.cli.progress import giving_way
 from vmcoredd_lab.cli.remote import remotes
 from vmcoredd_lab.cli.timeline import emit_events, event_options, events_of
-from vmcoredd_lab.errors import NotInFileError, OutputError, UsageError
+from vmcoredd_lab.errors import NotInFileError, OutputError
 from vmcoredd_lab.opening import OpenedFile
 from vmcoredd_lab.progress import undisturbed
 from vmcoredd_lab.tables import Column, Table
@@ -306,7 +306,7 @@ def _bytes_at(opened: OpenedFile, which: str | None, name: str | None, start: in
     type=click.Path(dir_okay=False),
     required=True,
     metavar="OUT",
-    help="The suffix chooses the kind: .html or .json.",
+    help="The suffix chooses the kind: .html, .md (for a ticket), .json, .ipynb or .pdf.",
 )
 @click.option("--title", help="A title for the report; else the file's name.")
 @click.option(
@@ -316,20 +316,19 @@ def _bytes_at(opened: OpenedFile, which: str | None, name: str | None, start: in
 )
 @click.option("--vmlinux", type=click.Path(), metavar="PATH",
               help="The crashed kernel's vmlinux with debuginfo: the stack of every CPU is then in the report.")  # fmt: skip
-def report(file: str, output: str, title: str | None, date: str | None, vmlinux: str | None) -> None:
-    """One document of all there is: HTML for people, JSON for programs."""
-    from vmcoredd_lab.report import SUFFIXES, write_report
+@click.option("--template", type=click.Path(dir_okay=False), metavar="FILE",
+              help="A Jinja2 template of your own, which may extend report.html.j2 (docs/reports.md).")  # fmt: skip
+@click.option("--redact", is_flag=True,
+              help="Take out host names, network addresses, serials, addresses in memory and bytes of memory.")  # fmt: skip
+def report(file: str, output: str, title: str | None, date: str | None, vmlinux: str | None, template: str | None,
+           redact: bool) -> None:  # fmt: skip
+    """One document of all there is: HTML or PDF for people, Markdown for a ticket, JSON, or a notebook to go on in."""
+    from vmcoredd_lab.report import kind_of, write_report
 
-    suffix = Path(output).suffix.lower()
-    if suffix not in SUFFIXES:
-        raise UsageError(
-            f"no report of kind {suffix or 'without suffix'}",
-            expected=" or ".join(SUFFIXES),
-            hint="choose by -o's suffix",
-        )
+    kind_of(output, template)  # before anything is read
     opened = opened_file(file)
     with working("writing the report"):
-        size = write_report(opened, output, title=title, date=date, vmlinux=vmlinux)
+        size = write_report(opened, output, title=title, date=date, vmlinux=vmlinux, template=template, redact=redact)
     note(f"{output}  {human_size(size)}")
     finish(opened)
 

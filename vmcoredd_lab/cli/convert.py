@@ -11,11 +11,14 @@ from vmcoredd_lab.cli.main import cli, file_argument, finish, opened_file
 from vmcoredd_lab.cli.output import note
 from vmcoredd_lab.cli.remote import remotes
 from vmcoredd_lab.containers.kdump_codecs import COMPRESSIONS
+from vmcoredd_lab.errors import NotInFileError
+from vmcoredd_lab.problems import Problems
 from vmcoredd_lab.text import escape, human_size
 
 __all__ = ["convert"]
 
 FORMATS = ("elf", "kdump", "flattened-elf", "flattened-kdump")
+MOST_TOLD = 20  # stretches of memory that cannot be read
 PACKED = ("none", *(name for name in COMPRESSIONS if name))
 
 
@@ -28,7 +31,12 @@ PACKED = ("none", *(name for name in COMPRESSIONS if name))
 @click.option("--compression", type=click.Choice(PACKED), help="Of the pages of kdump formats. Default: zlib.")
 @click.option("--parts", type=click.IntRange(1, 1024), metavar="N", help="A split dump in N files: OUT.1, OUT.2, ...")
 @click.option("--machine", metavar="NAME", help="As uname -m names it, where FILE does not say (kdump files of QEMU).")
-def convert(file: str, output: str, form: str, compression: str | None, parts: int | None, machine: str | None) -> None:
+@click.option("--salvage", is_flag=True,
+              help="Leave out memory that cannot be read, as excluded pages are, and say which; status 1. "
+              "Else it ends the writing.")  # fmt: skip
+def convert(
+    file: str, output: str, form: str, compression: str | None, parts: int | None, machine: str | None, salvage: bool
+) -> None:
     """Write FILE in another format: ELF, kdump-compressed, flattened, split.
 
     Notes, device dumps and memory stay what they are. A kdump-compressed file holds whole pages by physical address: of an
@@ -42,7 +50,25 @@ def convert(file: str, output: str, form: str, compression: str | None, parts: i
     image = opened.vmcore().to_image(machine)
     packed = None if compression == "none" or not form.endswith("kdump") else compression or "zlib"
     target: Any = sys.stdout.buffer if output == "-" else output
-    for path in write_vmcore(image, target, form, packed, parts=parts):
+    lost, missing = Problems(), "excluded" if salvage else "error"
+    try:
+        paths = write_vmcore(image, target, form, packed, parts=parts, missing=missing, problems=lost)
+    except NotInFileError as error:
+        error.hint = f"{error.hint + '; ' if error.hint else ''}--salvage leaves out what cannot be read"
+        raise
+    for path in paths:
         note(f"{escape(str(path))}: {human_size(path.stat().st_size)}")
+    _tell(lost)
     remotes().check()
     finish(opened)
+    if lost.damaged:
+        sys.exit(1)
+
+
+def _tell(lost: Problems) -> None:
+    """Say what was left out: the first stretches, and how many more there are."""
+    messages = [problem.message for problem in lost]
+    for message in messages[:MOST_TOLD]:
+        note(message)
+    if len(messages) > MOST_TOLD:
+        note(f"and {len(messages) - MOST_TOLD:,} more")

@@ -48,6 +48,10 @@ def lines(facts: dict[str, Any]) -> list[tuple[str, str]]:
     extent = f"{human_size(memory['covered'])} in {plural(facts['segments'], 'segment')}, {held}"
     rows.append(("memory", extent if memory["covered"] else "none in the file"))
     rows.append(("notes", f"{facts['notes']}" + ("" if facts["vmcoreinfo"] else ", VMCOREINFO not among them")))
+    if facts["erased"]:
+        more = len(facts["erased"]) - SHOWN_ERASED
+        shown = "; ".join(facts["erased"][:SHOWN_ERASED])
+        rows.append(("erased", f"by makedumpfile: {shown}" + (f"; and {more:,} more" if more > 0 else "")))
     return rows
 
 
@@ -90,6 +94,7 @@ def render(facts: dict[str, Any], output: str | None) -> None:
         emit_text("\n".join(line.rstrip() for line in _plain(facts)) + "\n", output)
 
 
+SHOWN_ERASED = 3
 SHOWN_DUMPS, SHOWN_PROBLEMS = 12, 4  # of either; the rest would push the first lines off the screen
 NEED = "they need CONFIG_PROC_VMCORE_DEVICE_DUMP and a driver that collects them in the capture kernel"
 MORE_PROBLEMS = "  ... vmcoredd-lab problems lists them all"

@@ -78,6 +78,10 @@ class Container(ABC):
         """Return offset and size of the VMCOREINFO text where the container says so itself, beside the notes."""
         return None
 
+    def eraseinfo_window(self) -> tuple[int, int] | None:
+        """Return offset and size of makedumpfile's list of what it erased, where the container has it beside the notes."""
+        return None
+
     def cpu_count(self) -> int:
         """Return the number of CPUs that left their registers."""
         return sum(note.is_prstatus for note in self.notes)

@@ -138,6 +138,13 @@ class KdumpContainer(Container):
                 "the others in the other parts; each part has all notes and device dumps",
                 offset=self.block_size, expected="split 0", got="1",
             )  # fmt: skip
+        offset, size = self.eraseinfo_window() or (0, 0)
+        if offset + size > self.source.size:
+            self.problems.error(
+                "sub-header", "the list of what makedumpfile erased reaches beyond the end of the file", offset=self.block_size,
+                expected=f"offset_eraseinfo and size_eraseinfo within {self.source.size:,} bytes",
+                got=f"{offset:,} and {size:,}",
+            )  # fmt: skip
         end = self.descriptors.offset
         if self.source.size < end:
             self.problems.error(
@@ -322,6 +329,11 @@ class KdumpContainer(Container):
         """Return where the sub-header says VMCOREINFO is."""
         size = self.sub_header["size_vmcoreinfo"]
         return (self.sub_header["offset_vmcoreinfo"], size) if size else None
+
+    def eraseinfo_window(self) -> tuple[int, int] | None:
+        """Return where the sub-header says makedumpfile's list of what it erased is."""
+        size = self.sub_header["size_eraseinfo"]
+        return (self.sub_header["offset_eraseinfo"], size) if size else None
 
     def cpu_count(self) -> int:
         """Return the CPUs that left their registers, else what the header says."""

@@ -120,6 +120,8 @@ class Descriptors:
         makedumpfile writes descriptors in order, over zeros; where it was killed or had no room left the rest stays zero.
         """
         count = min(count, max(0, self._source.size - self.offset) // SIZE)
+        if not count or not self._is_empty(count - 1):
+            return 0
         low, high = 0, count
         while low < high:  # the first one behind which all looked at are empty
             middle = (low + high) // 2
@@ -127,7 +129,7 @@ class Descriptors:
                 high = middle
             else:
                 low = middle + 1
-        return count - low if count and self._is_empty(count - 1) else 0
+        return count - low
 
     def _is_empty(self, rank: int) -> bool:
         desc = self.one(rank)

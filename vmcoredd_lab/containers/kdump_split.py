@@ -125,6 +125,10 @@ class SplitContainer(Container):
         """Return where the sub-header says VMCOREINFO is."""
         return self.first.vmcoreinfo_window()
 
+    def eraseinfo_window(self) -> tuple[int, int] | None:
+        """Return where the first part has makedumpfile's list of what it erased."""
+        return self.first.eraseinfo_window()
+
     def cpu_count(self) -> int:
         """Return the CPUs that left their registers, else what the header says."""
         return self.first.cpu_count()

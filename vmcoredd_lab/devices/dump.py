@@ -40,6 +40,8 @@ DEVICE_DUMPS = Schema(
     ),
 )
 
+MOST_RECORDS = 1000  # in a bare file: cudbg_app writes one a run
+
 
 class DeviceDump:
     """One device's snapshot.
@@ -61,6 +63,7 @@ class DeviceDump:
         self.size = size
         self.bare = bare
         self.leading = b""
+        self.followed = False  # in a bare file: by more records than are listed
         self.driver, self.device = (None, None) if bare else split_name(name)
         self.space = name
         self.data = Buffer(source, offset, size)
@@ -123,6 +126,11 @@ class DeviceDump:
     def problems(self) -> Problems:
         """Return what is known to be wrong with the dump: headers, and whatever was decoded so far."""
         found = Problems()
+        if self.followed:
+            found.warning(
+                f"dump:{self.name}", f"only the first {MOST_RECORDS:,} records of this file are listed",
+                offset=self.offset + self.size, expected="a few records, one behind the other", got="another one",
+            )  # fmt: skip
         if len(self.data) < self.size and not self.bare:
             found.error(
                 f"dump:{self.name}", "the file ends inside this device dump; its beginning is used",
@@ -282,7 +290,7 @@ def dump_start(source: ByteSource, at: int = 0) -> int | None:
 
 
 def bare_device_dumps(source: ByteSource) -> DeviceDumps:
-    """Return the records of a bare device dump file, of which there usually is one."""
+    """Return the records of a bare device dump file, of which there usually is one; at most MOST_RECORDS are listed."""
     name = escape(Path(source.name).name)
     found: list[DeviceDump] = []
     at = 0
@@ -297,6 +305,11 @@ def bare_device_dumps(source: ByteSource) -> DeviceDumps:
         if not size:
             break
         at = start + size
+        if len(found) == MOST_RECORDS:
+            dump.followed = dump_start(source, at) is not None
+            dump.size = min(size, dump.size)
+            dump.data = Buffer(source, dump.offset, dump.size)
+            break
     for dump, following in pairwise(found):
         dump.size = following.offset - len(following.leading) - dump.offset
         dump.data = Buffer(source, dump.offset, dump.size)

@@ -32,6 +32,8 @@ _CPU = re.compile(
 _WHERE = re.compile(
     r"^(?:RIP: \w+:|pc : |PC is at |Call Trace:.*)?(?P<symbol>[A-Za-z_][\w.]*)\+0x[0-9a-f]+/0x[0-9a-f]+"
 )
+_SECTION = re.compile(r"\[Hardware Error\]:\s+section_type: (?P<what>.+)")  # cper_estatus_print_section()
+_SECTION_DEVICE = re.compile(r"\[Hardware Error\]:\s+device_id: (?P<device>[0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7])")
 _PCI = re.compile(r"\b(?:[0-9a-f]{4}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7]\b")
 
 
@@ -156,9 +158,9 @@ def _matching(rule: _Declared, case: KernelCase) -> Iterable[Match]:
 
 def _match(rule: _Declared, case: KernelCase, hits: Sequence[tuple[int, re.Match[str]]]) -> Match:
     # of oopses and panics the first is the cause of those that follow; of the others the newest is nearest to the crash
-    first = hits[0] if rule.id in ("KRN-01", "KRN-02", "KRN-10") else hits[-1]
+    first = hits[0] if rule.id in ("KRN-01", "KRN-02", "KRN-10", "KRN-18") else hits[-1]
     index, found = first
-    texts = {name.rstrip("2"): text for name, text in found.groupdict().items() if text} | {"count": str(len(hits))}
+    texts = {name.rstrip("2"): text for name, text in found.groupdict().items() if text} | {"times": "once" if len(hits) == 1 else f"{len(hits)} times"}
     title = re.sub(r"\{(\w+)\}", lambda m: texts.get(m[1], "?"), rule.title)
     severity = rule.severity_of(len(hits))
     if rule.id in ("KRN-01", "KRN-02"):
@@ -169,13 +171,22 @@ def _match(rule: _Declared, case: KernelCase, hits: Sequence[tuple[int, re.Match
             title = f"{title} ({who})"
         if USER_MADE.search(found.string) or symbol == "sysrq_handle_crash" or _by_hand(case, index):
             severity = "info"
+    device = _device(case.lines[index])
+    if rule.id == "KRN-18":
+        severity = rule.severity if texts["what"] == "fatal" else "error"
+        section, of_device = (_of_record(case, index, pattern) for pattern in (_SECTION, _SECTION_DEVICE))
+        title, device = f"{title}: {section['what']}" if section else title, of_device["device"] if of_device else device
     order = [first, *[hit for hit in hits[::-1] if hit is not first]]
     evidence = tuple(e for i, _ in order[:SHOWN] for e in case.lines[i].evidence)
-    device = _device(case.lines[index])
     more = len(hits) - 1
     if more and rule.id not in ("KRN-16",):
         title = f"{title}, and {more} more"
     return Match(evidence, title=title, severity=severity, value=case.lines[index].text, device=device)
+
+
+def _of_record(case: KernelCase, index: int, pattern: re.Pattern[str]) -> re.Match[str] | None:
+    """Return the first match in an error record of the machine's firmware, of which one line is known."""
+    return next((found for line in case.behind(index) for found in [pattern.search(line.text)] if found), None)
 
 
 def _by_hand(case: KernelCase, index: int) -> bool:

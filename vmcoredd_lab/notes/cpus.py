@@ -12,11 +12,12 @@ from vmcoredd_lab.containers.base import Container
 from vmcoredd_lab.model import Note
 from vmcoredd_lab.notes.layouts import Layout, Leaf, first_in_cpus, layout_of, prstatus_layout
 from vmcoredd_lab.notes.registers import machine_of
+from vmcoredd_lab.notes.vmcoreinfo import Vmcoreinfo
 from vmcoredd_lab.problems import Problems
 from vmcoredd_lab.tables import Column, Schema, Table
 from vmcoredd_lab.text import plural
 
-__all__ = ["check_cpus", "cpus_table", "narrow", "numbered", "registers_of"]
+__all__ = ["check_cpus", "cpus_table", "names_tasks", "narrow", "numbered", "registers_of", "without_tasks"]
 
 Array = np.ndarray[Any, Any]
 
@@ -25,7 +26,7 @@ _FIRST = (
     Column(
         "pid",
         "i64",
-        "the task that ran on it, 0 the idle task; QEMU and s390x kernels write the CPU's number, from 1",
+        "the task that ran on it, 0 the idle task; missing where QEMU or an s390x kernel wrote the CPU's number there",
     ),
     Column("signal", "i64", "pr_cursig; 0 in vmcores"),
 )
@@ -149,6 +150,27 @@ def numbered(pids: list[int | None]) -> bool:
     count = len(pids)
     swapped = [int.from_bytes(n.to_bytes(4, "little"), "big") for n in range(1, count + 1)]
     return pids in (list(range(1, count + 1)), swapped)
+
+
+def names_tasks(pids: list[int | None], container: Container, info: Vmcoreinfo) -> bool:
+    """Return False where pr_pid is no task: s390x kernels and QEMU write the CPU's number, QEMU for ppc64 writes 0.
+
+    A kernel that took kdump's way noted CRASHTIME (kernel/crash_core.c), so that its numbers are believed.
+    """
+    if container.machine == "s390x":
+        return not numbered(pids)
+    if info.crash_seconds is not None:
+        return True
+    if container.machine.startswith("ppc64") and not any(pids):
+        return False
+    by_hypervisor = len(pids) > 1 or bool(info) or any(note.owner == "QEMU" for note in container.notes)
+    return not (by_hypervisor and numbered(pids))
+
+
+def without_tasks(table: Table) -> Table:
+    """Return the table with no pid in it, and why."""
+    attrs = {"note": "no pid: what took the dump knew the CPUs by number and not the tasks on them"} | dict(table.attrs)
+    return Table(table.schema, {**table.columns, "pid": _nothing(len(table))}, attrs)
 
 
 def narrow(table: Table, machine: str) -> Table:

@@ -13,8 +13,9 @@ from vmcoredd_lab.devices.dump import DeviceDump
 from vmcoredd_lab.errors import VmcoreddLabError
 from vmcoredd_lab.opening import OpenedFile
 from vmcoredd_lab.report.cpus import build_cpus
-from vmcoredd_lab.report.document import Adapter, Document, Finding, Highlight
+from vmcoredd_lab.report.document import Adapter, Document, Finding, Highlight, Registers
 from vmcoredd_lab.report.events import differences, timeline
+from vmcoredd_lab.report.places import Places
 from vmcoredd_lab.summary import summarise
 from vmcoredd_lab.tables import Table
 from vmcoredd_lab.text import escape, plural
@@ -24,7 +25,9 @@ __all__ = ["build"]
 
 SEGMENT_ROWS = 400
 LOG_ROWS = 250  # the end of the kernel log
-PLACES, HEX_BYTES = 8, 8  # of a finding: places listed, and bytes of each
+PLACES = 8  # of a finding
+REGISTER_COLUMNS = ("register", "scope", "instance", "address", "value")
+REGISTERS = 40_000  # of an adapter; a T6 has 10,322
 STANDING = 5  # findings of a device beside its name
 ENTITY_COLUMNS = ("number", "name", "status", "sys_err", "sys_warn", "offset", "stored_size", "size", "summary")
 GRAVE = ("EMERG", "CRIT", "ERR")
@@ -41,7 +44,8 @@ def build(
     """Return the document. Every device dump is read whole, so that ``problems`` is complete."""
     opened.check()
     diagnosis = opened.diagnosis
-    adapters = [_adapter(dump, i, diagnosis) for i, dump in enumerate(opened.device_dumps) if dump.decoder is not None]
+    decoded = [_adapter(dump, i, diagnosis) for i, dump in enumerate(opened.device_dumps) if dump.decoder is not None]
+    adapters = [adapter for adapter in decoded if adapter is not None]
     facts = summarise(opened)
     dumps, problems = facts.pop("device_dumps"), facts.pop("problems")
     notes: list[dict[str, Any]] = []
@@ -54,16 +58,18 @@ def build(
         segments = table.take(slice(0, SEGMENT_ROWS)).records()
         left_out = max(0, len(table) - SEGMENT_ROWS)
         log, log_left_out = _kernel_log(opened.core)
+    events = timeline(opened)
+    places = Places(opened, adapters, events.events if events else [], {row["seq"] for row in log})
     return Document(
         title=title or escape(Path(opened.path).name),
         date=date or _now(),
         generator=f"vmcoredd-lab {__version__}",
         vmcore=facts,
-        findings=[_finding(one, opened) for one in diagnosis.findings],
+        findings=[_finding(one, places) for one in diagnosis.findings],
         rules_skipped=len(diagnosis.skipped),
         signature=opened.signature().hash if diagnosis.findings or diagnosis.skipped else None,
         device_dumps=dumps,
-        adapters=[a for a in adapters if a is not None],
+        adapters=adapters,
         notes=notes,
         segments=segments,
         segments_left_out=left_out,
@@ -71,7 +77,7 @@ def build(
         kernel_log=log,
         kernel_log_left_out=log_left_out,
         cpus=build_cpus(opened.core, vmlinux) if opened.core is not None else None,
-        timeline=timeline(opened),
+        timeline=events,
         differences=differences(opened),
     )
 
@@ -101,11 +107,7 @@ def _now() -> str:
     return when.strftime("%Y-%m-%d %H:%M UTC")
 
 
-def _finding(one: rules.Finding, opened: OpenedFile) -> Finding:
-    shown = [
-        {"space": e.space, "offset": e.offset, "length": e.length, "text": e.text, "hex": _hex(opened, e)}
-        for e in one.evidence[:PLACES]
-    ]  # fmt: skip
+def _finding(one: rules.Finding, places: Places) -> Finding:
     return Finding(
         one.rule,
         one.severity,
@@ -114,17 +116,9 @@ def _finding(one: rules.Finding, opened: OpenedFile) -> Finding:
         one.device,
         one.explanation,
         one.next_step,
-        shown,
+        [places.describe(evidence) for evidence in one.evidence[:PLACES]],
         len(one.evidence),
     )
-
-
-def _hex(opened: OpenedFile, evidence: rules.Evidence) -> str | None:
-    """Return the first bytes of a place; None where they cannot be read."""
-    try:
-        return opened.bytes_of(evidence.space, evidence.offset, min(evidence.length, HEX_BYTES)).hex(" ")
-    except VmcoreddLabError:
-        return None
 
 
 def _adapter(dump: DeviceDump, index: int, diagnosis: Diagnosis) -> Adapter | None:
@@ -149,7 +143,21 @@ def _adapter(dump: DeviceDump, index: int, diagnosis: Diagnosis) -> Adapter | No
         interrupt_causes=causes,
         interrupt_causes_missing=causes_missing,
         unreachable=bool(getattr(getattr(nic, "firmware_state", None), "unreachable", False)),
+        registers=_registers(nic),
     )
+
+
+def _registers(nic: Any) -> Registers | None:
+    """Return every register collected; None where the decoder has none, or they could not be had."""
+    try:
+        table: Table | None = nic.registers_table() if hasattr(nic, "registers_table") else None
+    except VmcoreddLabError:
+        return None  # recorded among the problems
+    if table is None:
+        return None
+    table = table.take(slice(0, REGISTERS))
+    names: list[str] = [name for name in REGISTER_COLUMNS if name in table.schema.names]
+    return Registers(names, [list(row) for row in zip(*map(table.values, names), strict=True)])
 
 
 def _records(nic: Any, method: str) -> tuple[list[dict[str, Any]] | None, str | None]:

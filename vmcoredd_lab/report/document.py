@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-__all__ = ["SCHEMA", "Adapter", "Cpus", "Differences", "Document", "Finding", "Highlight", "Timeline"]
+__all__ = ["SCHEMA", "Adapter", "Cpus", "Differences", "Document", "Finding", "Highlight", "Registers", "Timeline"]
 
 SCHEMA = "vmcoredd-lab/report/1"
 
@@ -23,7 +23,11 @@ class Highlight:
 
 @dataclass(frozen=True)
 class Finding:
-    """What is wrong, with the places that prove it: each with space, offset, length, text, and the first bytes as ``hex``."""
+    """What is wrong, with the places that prove it.
+
+    Each has space, offset, length, text, the first bytes as ``hex``, the lines around it as ``excerpt`` from
+    ``excerpt_offset``, and ``anchor``: the part of the report that shows it.
+    """
 
     rule: str
     severity: str
@@ -34,6 +38,14 @@ class Finding:
     next_step: str
     evidence: Records
     places: int
+
+
+@dataclass(frozen=True)
+class Registers:
+    """Every register that was collected: ``rows`` of the values of ``columns``; addresses and values are integers."""
+
+    columns: list[str]
+    rows: list[list[Any]]
 
 
 @dataclass(frozen=True)
@@ -56,6 +68,7 @@ class Adapter:
     interrupt_causes: Records | None
     interrupt_causes_missing: str | None
     unreachable: bool = False
+    registers: Registers | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +129,7 @@ class Document:
     cpus: Cpus | None = None
     timeline: Timeline | None = None
     differences: list[Differences] = field(default_factory=list)
+    redacted: bool = False
     schema: str = field(default=SCHEMA)
 
     def as_dict(self) -> dict[str, Any]:

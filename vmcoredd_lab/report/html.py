@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+import os
+import re
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Any
 
-from vmcoredd_lab.kernel.printed import readable, stamp
 from vmcoredd_lab.kernel.printk import LEVELS
 from vmcoredd_lab.package_data import package_text
-from vmcoredd_lab.report.document import Adapter, Document, Timeline
-from vmcoredd_lab.text import escape, human_size, plural
+from vmcoredd_lab.report.document import Adapter, Document, Finding, Timeline
+from vmcoredd_lab.report.template import render_template
+from vmcoredd_lab.text import plural
 
 __all__ = ["render"]
 
@@ -23,25 +25,16 @@ _LEVELS = {
 }  # fmt: skip
 
 
-def render(document: Document) -> str:
-    """Return the page."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+def render(document: Document, template: str | os.PathLike[str] | None = None) -> str:
+    """Return the page; ``template`` is a team's own, which may extend ``report.html.j2``.
 
-    environment = Environment(
-        loader=PackageLoader("vmcoredd_lab.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters |= {
-        "hex": _hexadecimal,
-        "number": lambda v: "" if v is None else f"{v:,}",
-        "size": lambda v: "" if v is None else human_size(v),
-        "readable": readable,
-        "stamp": stamp,
-        "plain": lambda v: "" if v is None else escape(str(v)),
-    }
-    template = environment.get_template("report.html.j2")
-    views = [_view(adapter) for adapter in document.adapters]
-    return template.render(
+    Raises
+    ------
+    UsageError: the template cannot be read, is no Jinja2 template, or asks for what there is not.
+    """
+    views = [_view(adapter, document.findings) for adapter in document.adapters]
+    return render_template(
+        template,
         doc=document,
         facts=_facts(document.vmcore),
         panic_facts=_panic_facts(document.vmcore),
@@ -49,15 +42,10 @@ def render(document: Document) -> str:
         adapters=views,
         stacks=_stacks(document),
         view_of={view["adapter"].index: view for view in views},
-        plural=plural,
         timeline_plot=_timeline_plot(document.timeline) if document.timeline else None,
         style=_resource("style.css"),
         script=_resource("script.js"),
     )
-
-
-def _hexadecimal(value: int | None, digits: int = 0) -> str:
-    return "" if value is None else f"{value:#0{digits + 2}x}"
 
 
 def _resource(name: str) -> str:
@@ -84,20 +72,43 @@ def _stacks(document: Document) -> list[list[dict[str, Any]]]:
     return sorted(groups, key=lambda rows: not rows[0]["panicked"])
 
 
-def _view(adapter: Adapter) -> dict[str, Any]:
+def _view(adapter: Adapter, findings: Sequence[Finding]) -> dict[str, Any]:
     causes = [
         {"register": rows[0], "fields": rows}
         for _, group in groupby(adapter.interrupt_causes or [], key=lambda c: (c["register"], c["address"]))
         if (rows := list(group))
     ]
+    registers = _registers(adapter)
+    mark = f"register-{adapter.index}-"
+    anchors = {place["anchor"] for finding in findings for place in finding.evidence if place["anchor"]}
+    cited = {anchor.removeprefix(mark) for anchor in anchors if anchor.startswith(mark)}
     failed = sum(1 for e in adapter.entities or [] if e["status"])
     return {
         "adapter": adapter,
         "causes": causes,
         "failed": failed,
         "plot": _plot(adapter) if adapter.firmware_log else None,
+        "registers": "\n".join(f"{name}\t{address:#x}\t{_word(value)}" for name, address, value in registers),
+        "cited": [row for row in registers if row[0].split(" ")[0] in cited],
         "levels": [n for n in _LEVELS if any(e["level"] == n for e in adapter.firmware_log or [])],
     }
+
+
+def _word(value: int | None) -> str:
+    return "removed" if value is None else f"{value:#010x}"
+
+
+def _registers(adapter: Adapter) -> list[tuple[str, int, int | None]]:
+    """Return name with scope or instance, address and value of each register."""
+    if adapter.registers is None:
+        return []
+    found = []
+    for values in adapter.registers.rows:
+        row = dict(zip(adapter.registers.columns, values, strict=True))
+        instance = f"[{row['instance']}]" if row.get("instance") is not None else None
+        label = " ".join(filter(None, [row["register"] or "", row.get("scope") or instance]))
+        found.append((label, row["address"], row["value"]))
+    return found
 
 
 def _timeline_plot(timeline: Timeline) -> Any:
@@ -143,6 +154,12 @@ def _plot(adapter: Adapter) -> Any:
     return _svg(draw, (10, 1.1 + 0.22 * max(lanes, 4)), f"adapter-{adapter.index}", label)
 
 
+def _numbered(svg: str, salt: str) -> str:
+    """Return a picture whose ids are counted: matplotlib makes some from addresses in memory, which differ from run to run."""
+    names = {name: f"{salt}-{n}" for n, name in enumerate(dict.fromkeys(re.findall(r'\bid="([^"]+)"', svg)))}
+    return re.sub(r'(\bid="|url\(#|href="#)([^")]+)', lambda found: found[1] + names.get(found[2], found[2]), svg)
+
+
 def _svg(draw: Callable[[Any], None], size: tuple[float, float], salt: str, label: str) -> Any:
     """Return a picture as SVG that takes its colours from the page; the same input gives the same bytes."""
     import matplotlib as mpl
@@ -162,7 +179,7 @@ def _svg(draw: Callable[[Any], None], size: tuple[float, float], salt: str, labe
         buffer = io.StringIO()
         FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})  # type: ignore[no-untyped-call]
     svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :]
+    svg = _numbered(svg[svg.index("<svg") :], salt)
     for level, stand_in in _LEVELS.items():
         svg = svg.replace(stand_in, f"var(--{level.lower()})")
     svg = svg.replace(_WARN, "var(--warning)").replace(_INK, "var(--ink-soft)").replace(_LINE, "var(--line)")

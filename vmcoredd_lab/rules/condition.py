@@ -34,6 +34,7 @@ class Operand:
     missing: where there is no value; comparisons with it do not hold
     evidence: gives the bytes behind an instance
     labels: what an instance is called, e.g. ``port 1``; empty where there is only one
+    exact: the values as they are shown, where those to count with are rounded
     """
 
     name: str
@@ -41,6 +42,12 @@ class Operand:
     missing: Array
     evidence: Callable[[int], Evidence]
     labels: tuple[str, ...]
+    exact: Array | None = None
+
+    def text(self, instance: int) -> str:
+        """Return an instance's value as text."""
+        value = (self.values if self.exact is None else self.exact)[instance]
+        return str(value.item() if hasattr(value, "item") else value)
 
 
 Touched = list[tuple[Operand, int]]

@@ -165,7 +165,7 @@ def severity_of(rule: DeclaredRule, case: Case) -> Callable[[int], str]:
 
 def _filled(title: str, touched: Touched, case: Case, count: int) -> str:
     """Return a title with the names in braces replaced by values: of the instance that matched, where it has them."""
-    known = {operand.name: _text(operand, i) for operand, i in reversed(touched)}
+    known = {operand.name: operand.text(i) for operand, i in reversed(touched)}
 
     def text(match: re.Match[str]) -> str:
         name = match[1]
@@ -177,19 +177,14 @@ def _filled(title: str, touched: Touched, case: Case, count: int) -> str:
             except NotEvaluableError:
                 return "?"
             instance = touched[0][1] if touched and len(operand.values) > 1 else 0
-            known[name] = _text(operand, instance)
+            known[name] = operand.text(instance)
         return known[name]
 
     return _PLACE.sub(text, title)
 
 
-def _text(operand: Operand, instance: int) -> str:
-    value = operand.values[instance]
-    return str(value.item() if hasattr(value, "item") else value)
-
-
 def _value(touched: Touched) -> str | None:
-    return _text(*touched[0]) if touched else None
+    return touched[0][0].text(touched[0][1]) if touched else None
 
 
 def _label(touched: Touched) -> str:

@@ -116,7 +116,11 @@ class Story:
             for port in range(adapter.product.ports):
                 self.link_up(adapter, port)
         self.later(3.0)
-        self.kernel("info", "systemd[1]: Startup finished in 2.811s (kernel) + 9.420s (userspace) = 12.231s.")
+        total = self.now / SECOND
+        self.kernel(
+            "info",
+            f"systemd[1]: Startup finished in 2.811s (kernel) + {total - 2.811:.3f}s (userspace) = {total:.3f}s.",
+        )
 
     def _probe(self, adapter: Adapter) -> None:
         product, start = adapter.product, self.now
@@ -188,15 +192,17 @@ class Story:
             "entry_SYSCALL_64_after_hwframe+0x6e/0xd8",
         ))  # fmt: skip
 
-    def hung_task(self, blocked: str, pid: int, trace: tuple[str, ...]) -> VmcoreStory:
+    def hung_task(self, blocked: str, pid: int, trace: tuple[str, ...], *, work: str = "") -> VmcoreStory:
         """Let a task wait for what never comes until the kernel gives up (kernel/hung_task.c, hung_task_panic=1)."""
         self.everyday_of_others(121)
         self.kernel("err", f"INFO: task {blocked}:{pid} blocked for more than 120 seconds.", caller="T47")
         self.kernel("err", f"      {self._tainted} {RELEASE} #1 {DISTRIBUTION}", caller="T47")
         self.kernel("err", '"echo 0 > /proc/sys/kernel/hung_task_timeout_secs" disables this message.', caller="T47")
-        self.kernel(
-            "info", f"task:{blocked:<15} state:D stack:0     pid:{pid:<5} ppid:2      flags:0x00004000", caller="T47"
-        )
+        parent, flags = (2, 0x4000) if work else (pid - 6, 0x4002)  # kthreadd, or the shell
+        self.kernel("info", f"task:{blocked:<15} state:D stack:0     pid:{pid:<5} ppid:{parent:<6} flags:0x{flags:08x}",
+                    caller="T47")  # fmt: skip
+        if work:
+            self.kernel("info", f"Workqueue: {work}", caller="T47")
         self._trace(trace, "T47")
         return self.panic("hung_task: blocked tasks", comm="khungtaskd", pid=47, cpu=0, trace=(
             "watchdog.cold+0x2ac/0x2ac", "kthread+0xda/0x100", "ret_from_fork+0x22/0x30",
@@ -214,21 +220,32 @@ class Story:
             if adapter.get("SGE_CONTROL") & 1 and not adapter.get("PCIE_FW") >> 31:
                 adapter.log.chatter(start, self.now, 15)
 
-    def _trace(self, frames: tuple[str, ...], caller: str) -> None:
+    def _trace(self, frames: tuple[str, ...], caller: str, stack: str = "TASK") -> None:
         self.kernel("info", "Call Trace:", caller=caller)
-        self.kernel("info", " <TASK>", caller=caller)
+        self.kernel("info", f" <{stack}>", caller=caller)
         for frame in frames:
             self.kernel("info", f" {frame}", caller=caller)
-        self.kernel("info", " </TASK>", caller=caller)
+        self.kernel("info", f" </{stack}>", caller=caller)
+
+    def _where(self, cpu: int, pid: int, comm: str, caller: str) -> None:
+        where = f"CPU: {cpu} PID: {pid} Comm: {comm}"
+        self.kernel("warn", f"{where} Kdump: loaded {self._tainted} {RELEASE} #1  {DISTRIBUTION}", caller=caller)
+        self.kernel("warn", f"Hardware name: {HARDWARE}", caller=caller)
 
     def warning(self, place: str, function: str, text: str, *, cpu: int = 1) -> None:
-        """Print a WARN() block (kernel/panic.c); the kernel is tainted from then on."""
-        self.taint = "G        W        "
+        """Print the WARN() block of a timer (kernel/panic.c); the kernel is tainted from then on."""
         caller = f"C{cpu}"
         self.kernel("warn", "------------[ cut here ]------------", caller=caller)
         self.kernel("info", text, caller=caller)
         self.kernel("warn", f"WARNING: CPU: {cpu} PID: 0 at {place} {function}", caller=caller)
         self.kernel("info", f"Modules linked in: {MODULES}", caller=caller)
+        self._where(cpu, 0, f"swapper/{cpu}", caller)
+        self.kernel("warn", f"RIP: 0010:{function}", caller=caller)
+        self._trace(("call_timer_fn+0x27/0x130", "__run_timers+0x221/0x2b0", "run_timer_softirq+0x1d/0x40",
+                     "__do_softirq+0xed/0x2fe", "__irq_exit_rcu+0xc7/0x130", "sysvec_apic_timer_interrupt+0x9e/0xc0"),
+                    caller, "IRQ")  # fmt: skip
+        self.kernel("warn", "---[ end trace 0000000000000000 ]---", caller=caller)
+        self.taint = "G        W        "
 
     def panic(
         self, reason: str, *, comm: str, pid: int, cpu: int, trace: tuple[str, ...], level: str = "emerg"
@@ -236,9 +253,7 @@ class Story:
         """End the story: the panic block, and what each CPU was doing."""
         caller = f"T{pid}" if pid else f"C{cpu}"
         self.kernel(level, f"Kernel panic - not syncing: {reason}", caller=caller)
-        where = f"CPU: {cpu} PID: {pid} Comm: {comm}"
-        self.kernel("warn", f"{where} Kdump: loaded {self._tainted} {RELEASE} #1  {DISTRIBUTION}", caller=caller)
-        self.kernel("warn", f"Hardware name: {HARDWARE}", caller=caller)
+        self._where(cpu, pid, comm, caller)
         self._trace(("dump_stack_lvl+0x44/0x5c", "panic+0x118/0x2ed", *trace), caller)
         self.tasks = [Task(0, 0x8A5F0), Task(0, 0x8A5F0)]
         self.tasks[cpu] = Task(pid, 0x9C118)

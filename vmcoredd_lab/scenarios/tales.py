@@ -15,11 +15,11 @@ from vmcoredd_lab.scenarios.story import FW_PARAMS, FW_PORT, MILLISECOND, PF, SE
 __all__ = ["TALES", "Tale"]
 
 ENXIO, ETIMEDOUT = -6, -110
-WORKER = (
+WAITING = (
     "__schedule+0x34d/0x9e0",
     "schedule+0x5a/0xd0",
-    "schedule_timeout+0x118/0x150",
-    "wait_for_completion+0x86/0x160",
+    "schedule_preempt_disabled+0x11/0x20",
+    "__mutex_lock.constprop.0+0x399/0x700",
 )
 SEND_PAYLOAD = {"T4": 27, "T5": 28, "T6": 26}  # IDMA_FL_SEND_PAYLOAD: waits for PCIe to take data
 STUCK_QUEUE = 8  # an egress queue of a new adapter
@@ -32,7 +32,7 @@ def healthy(story: Story) -> VmcoreStory:
 
 
 def firmware_crash(story: Story) -> VmcoreStory:
-    """The firmware of the first adapter runs into an assertion; a storage worker waits for it until the kernel gives up."""
+    """The firmware of the first adapter runs into an assertion; a worker waits for a lock until the kernel gives up."""
     adapter = story.adapters[0]
     log = adapter.log
     start = story.later(20, 5)
@@ -57,8 +57,10 @@ def firmware_crash(story: Story) -> VmcoreStory:
     story.stop_adapter(adapter)
     story.later(1.5)
     mailbox_failure(story, adapter, FW_PORT, ENXIO)
-    return story.hung_task("kworker/u8:3", 812, (*WORKER, "cxgb4_set_rspq_intr_params+0x9c/0x110 [cxgb4]",
-                                                 "process_one_work+0x1c7/0x380", "worker_thread+0x4d/0x380"))  # fmt: skip
+    return story.hung_task("kworker/1:3", 812, (
+        *WAITING, "linkwatch_event+0xa/0x30", "process_one_work+0x1c7/0x380", "worker_thread+0x4d/0x380",
+        "kthread+0xda/0x100", "ret_from_fork+0x22/0x30",
+    ), work="events linkwatch_event")  # fmt: skip
 
 
 def pcie_error(story: Story) -> VmcoreStory:
@@ -156,7 +158,7 @@ def mailbox_timeout(story: Story) -> VmcoreStory:
     adapter.looping = True
     story.later(10)
     mailbox_failure(story, adapter, FW_PARAMS, ETIMEDOUT)
-    return story.hung_task("ethtool", 3170, (*WORKER, "rtnl_lock+0x15/0x20", "dev_ethtool+0xb1/0x2e0", "dev_ioctl+0x15d/0x500",
+    return story.hung_task("ethtool", 3170, (*WAITING, "dev_ethtool+0xb1/0x2e0", "dev_ioctl+0x15d/0x500",
                                              "sock_do_ioctl+0xb7/0x120"))  # fmt: skip
 
 

@@ -31,6 +31,8 @@ Array = np.ndarray[Any, Any]
 CACHE = 1 << 16  # bytes that makedumpfile gathers before it writes them
 BATCH = 1 << 20  # bytes of memory that are read at a time
 _MOST_ZEROS = 1 << 18  # pages of zeros whose descriptors are made at a time
+_FEW_ZEROS = 16  # pages of zeros that are looked at like any others, which costs less than to treat them apart
+_NEAR = 4  # frames that are not held, and are read as zeros all the same to read what lies on both sides at once
 _WORTH_A_THREAD = 16 << 10  # bytes in a page that is worth a thread with codecs faster than zlib
 
 Packed = tuple[Array, list[Data]]  # of each page whether it is zeros; of the others what is stored
@@ -122,20 +124,52 @@ class KdumpWriter:
         advance(count * self._block)
 
     def _work(self, part: tuple[int, int]) -> Iterator[int | memoryview]:
-        """Yield the held pages in order: how many follow that are holes, or the bytes of some."""
-        for start, end in self.frames.held.between(*part):
-            done = start
-            for low, high in self._stored(start, end):
-                yield from self._holes(low - done)
-                for at in range(low, high, max(1, BATCH // self._block)):
-                    yield self._bytes(at, min(high, at + max(1, BATCH // self._block)))
-                done = high
-            yield from self._holes(end - done)
+        """Yield the held pages in order: how many follow that are holes, or the bytes of some.
+
+        Runs that follow each other closely are read and packed together, so that memory in many small pieces takes
+        little more time than memory in one.
+        """
+        most = max(1, BATCH // self._block)
+        runs: list[tuple[int, int]] = []
+        count = 0
+        for start, end, stored in self._stretches(part):
+            if not stored and end - start > _FEW_ZEROS:
+                if count:
+                    yield self._bytes(runs)
+                runs, count = [], 0
+                yield from self._holes(end - start)
+                continue
+            while start < end:
+                stop = min(end, start + most - count)
+                if runs and runs[-1][1] == start:
+                    runs[-1] = (runs[-1][0], stop)
+                else:
+                    runs.append((start, stop))
+                count += stop - start
+                start = stop
+                if count == most:
+                    yield self._bytes(runs)
+                    runs, count = [], 0
+        if count:
+            yield self._bytes(runs)
 
     @staticmethod
     def _holes(count: int) -> Iterator[int]:
         for at in range(0, count, _MOST_ZEROS):
             yield min(_MOST_ZEROS, count - at)
+
+    def _stretches(self, part: tuple[int, int]) -> Iterator[tuple[int, int, bool]]:
+        """Yield (first frame, end, whether it is more than hole) of all held frames in order."""
+        stored = self._stored(*part)
+        low, high = next(stored, (part[1], part[1]))
+        for start, end in self.frames.held.between(*part):
+            while start < end:
+                while high <= start and high < part[1]:
+                    low, high = next(stored, (part[1], part[1]))
+                there = low <= start < high
+                stop = min(end, high if there else low if low > start else end)
+                yield start, stop, there
+                start = stop
 
     def _stored(self, start: int, end: int) -> Iterator[tuple[int, int]]:
         """Yield the frames within [start, end) that are not all hole, those that follow each other together."""
@@ -149,7 +183,24 @@ class KdumpWriter:
         if last > first:
             yield first, last
 
-    def _bytes(self, start: int, end: int) -> memoryview:
+    def _bytes(self, runs: list[tuple[int, int]]) -> memoryview:
+        """Return the pages of these runs of frames in one piece."""
+        near: list[list[tuple[int, int]]] = []  # what lies close together is read at once, with the nothing between
+        for run in runs:
+            if near and run[0] - near[-1][-1][1] <= _NEAR:
+                near[-1].append(run)
+            else:
+                near.append([run])
+        if len(runs) == 1:
+            return self._read(*runs[0])
+        parts: list[Array] = []
+        for group in near:
+            first = group[0][0]
+            pages: Array = np.frombuffer(self._read(first, group[-1][1]), np.uint8).reshape(-1, self._block)
+            parts += [pages[start - first : end - first] for start, end in group]
+        return memoryview(np.concatenate(parts).reshape(-1))
+
+    def _read(self, start: int, end: int) -> memoryview:
         at, size = start * self._block, (end - start) * self._block
         memory = self.frames.memory
         data = memory.view(at, size)

@@ -59,6 +59,11 @@ class Segments(Sequence[Segment]):
         own["source"] = self._number(source)
         self._table = np.concatenate([self.table, own])
 
+    def take(self, table: np.ndarray[Any, Any], sources: Sequence[ByteSource]) -> None:
+        """Become these segments, whose ``source`` column numbers the sources."""
+        self.clear()
+        self._table, self.sources, self._held = table, list(sources), int(table["filesz"].sum())
+
     def clear(self) -> None:
         """Remove all segments."""
         self.__init__()  # type: ignore[misc]

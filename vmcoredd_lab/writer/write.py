@@ -10,22 +10,32 @@ from typing import Any
 
 from vmcoredd_lab.containers.kdump_codecs import COMPRESSIONS
 from vmcoredd_lab.errors import OutputError, UsageError
+from vmcoredd_lab.problems import Problems
 from vmcoredd_lab.progress import progress
 from vmcoredd_lab.text import escape
 from vmcoredd_lab.writer.elf import PIECE, write_elf
 from vmcoredd_lab.writer.flattened import FlattenedSink, StreamSink
 from vmcoredd_lab.writer.image import VmcoreImage
 from vmcoredd_lab.writer.kdump import CACHE, KdumpWriter
+from vmcoredd_lab.writer.salvage import readable_part
 from vmcoredd_lab.writer.sinks import FileSink, Sink
 
 __all__ = ["FORMATS", "write_vmcore"]
 
 FORMATS = ("elf", "kdump", "flattened-elf", "flattened-kdump")
+MISSING = ("error", "excluded")
 MOST_PARTS = 1024
 
 
 def write_vmcore(
-    image: VmcoreImage, path: Any, format: str = "elf", compression: str | None = None, *, parts: int | None = None
+    image: VmcoreImage,
+    path: Any,
+    format: str = "elf",
+    compression: str | None = None,
+    *,
+    parts: int | None = None,
+    missing: str = "error",
+    problems: Problems | None = None,
 ) -> list[Path]:
     """Write an image; return the paths of the files, none for a stream.
 
@@ -41,13 +51,19 @@ def write_vmcore(
         ``flattened-kdump`` for either as ``makedumpfile -F`` writes it
     compression: of the pages of kdump: None, ``zlib``, or with the extra ``codecs`` ``lzo``, ``snappy`` or ``zstd``
     parts: how many parts of a split dump to write; they are named PATH.1, PATH.2, ...
+    missing: what becomes of memory that cannot be read from the file it comes from (damaged pages, or behind the end of a
+        cut file): ``error``, or ``excluded``: all memory is read once before, and what cannot be read is written as left out
+    problems: with ``missing="excluded"`` a row for each stretch of memory that was left out is added here
 
     Raises
     ------
     UsageError: no such format or compression, or the image does not fit the format.
     OutputError: the file system refused, or the package for the compression is not installed.
-    NotInFileError: memory that the image should hold cannot be read from the file it comes from.
+    NotInFileError: memory that the image should hold cannot be read from the file it comes from, unless ``missing`` is
+        ``excluded``.
     """
+    if missing not in MISSING:
+        raise UsageError("no such way with memory that is missing", expected=", ".join(MISSING), got=missing)
     if format not in FORMATS:
         raise UsageError("no such format", expected=", ".join(FORMATS), got=format)
     if compression not in COMPRESSIONS:
@@ -59,6 +75,10 @@ def write_vmcore(
     if (parts is not None or isinstance(path, (list, tuple))) and format != "kdump":
         raise UsageError("only the format kdump has split dumps", expected="kdump", got=format)
     split = parts is not None or isinstance(path, (list, tuple))
+    if missing == "excluded":
+        image, lost = readable_part(image)
+        if problems is not None:
+            problems.extend(lost)
     with ExitStack() as stack:
         sinks = [stack.enter_context(_sink(target, format)) for target in targets]
         outs: list[Sink] = [FlattenedSink(sink) if format.startswith("flattened") else sink for sink in sinks]

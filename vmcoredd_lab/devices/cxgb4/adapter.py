@@ -55,6 +55,7 @@ ENTITIES = Schema(
 VPD_DATA = 58
 FLASH_SIGNATURE = 0x4355464C  # CUDBG_FL_SIGNATURE of Chelsio's cudbg library, "CUFL"
 REG_DUMP_SIZE = {"T4": 160 << 10, "T5": 332 << 10, "T6": 332 << 10}  # T4_REGMAP_SIZE, T5_REGMAP_SIZE in cxgb4.h
+MOST_CHECKED = 1 << 30  # bytes that problems inflates of a dump: some seconds; memory images of a hostile file inflate to 4 GiB each
 
 
 class Cxgb4(TableViews):
@@ -258,6 +259,7 @@ class Cxgb4(TableViews):
 
     def check(self) -> None:
         """Decode every entity, so that ``problems`` holds all that is wrong with the dump."""
+        left = MOST_CHECKED
         for entity in self.container.entities.values():
             if not entity.available:
                 continue
@@ -273,12 +275,25 @@ class Cxgb4(TableViews):
             elif entity.number == DEV_LOG:
                 self.firmware_log_table()
             elif self._compressed(entity):
-                for _ in self._pieces(entity, self.problems):
-                    pass
+                left -= self._check_pieces(entity, left)
             try:
                 self._frames.check_version(entity.number, self._beginning(entity))
             except NewerLayoutError as error:
                 self._newer_layout(entity.number, error)
+
+    def _check_pieces(self, entity: EntityHeader, most: int) -> int:
+        """Inflate an entity to find what is damaged, up to so many bytes; return how many it was."""
+        inflated = 0
+        for piece in self._pieces(entity, self.problems):
+            inflated += piece.size
+            if inflated > most:
+                self.problems.add(
+                    "info", f"{self._where}, entity {entity.name}", f"checked up to {human_size(inflated)} of what it inflates to; "
+                    "reading it, or extract --entities, checks all of it",
+                    offset=entity.slot_offset + 4, expected=f"at most {human_size(MOST_CHECKED)} in all entities", got="more",
+                )  # fmt: skip
+                return most
+        return inflated
 
     def _check_padding(self, entity: EntityHeader) -> None:
         end = entity.offset + entity.stored_size

@@ -201,9 +201,10 @@ class AdapterCase:
             tops = np.array([h for h in high if h is not None])
             if len(tops) != len(words):
                 raise NotEvaluableError(f"the driver collects only half of counter {name}")
-            values = _narrow(dump.values[tops].astype(np.uint64) << np.uint64(32) | values.astype(np.uint64))
+            values = dump.values[tops].astype(np.uint64) << np.uint64(32) | values.astype(np.uint64)
             missing, size = missing | dump.missing[tops], 8
         whole = values
+        values = _narrow(whole) if size == 8 else whole
         if field is not None:
             values = self._field(name, field, parse_fields(found[0][1]), values)
         addresses = table.addresses[words].tolist()
@@ -220,7 +221,7 @@ class AdapterCase:
                 text += f" ({field} = {values[i]:#x})"
             return self.in_entity("reg_dump", addresses[i], size, text)
 
-        return Operand(shown, values, missing, evidence, labels)
+        return Operand(shown, values, missing, evidence, labels, whole if field is None else None)
 
     def _labels(self, positions: list[int]) -> list[str]:
         """Return what tells the instances of a register apart: port, function or memory, else their number."""

@@ -81,7 +81,7 @@ OWNED = {
     "ECC-06": Owned("MC_P_(INT|PAR)_CAUSE", "ECC_CE.*", "MC_P_ECC_STATUS.ECC_CECNT != 0", masked="warning"),
     "ECC-07": Owned("MC_(INT|PAR)_CAUSE", "ECC_UE.*", "MC_ECC_STATUS.ECC_UECNT != 0", masked="error"),
     "ECC-08": Owned("MC_(INT|PAR)_CAUSE", "ECC_CE.*", "MC_ECC_STATUS.ECC_CECNT != 0", masked="warning"),
-    "ECC-11": Owned("(EDC_H|EDC|MC_P|MC)_(INT|PAR)_CAUSE", "(?!ECC_).*"),
+    "ECC-11": Owned("(EDC_H|EDC|MC_P|MC)_(INT|PAR)_CAUSE", "(?!ECC_).*", masked="warning"),
     "SGE-07": Owned("SGE_INT_CAUSE3", "err_dropped_db", "SGE_DOORBELL_CONTROL.Dropped_DB == 1"),
     "TBL-03": Owned("LE_DB_INT_CAUSE", "ActRgnFull"),
     "NET-34": Owned("NCSI_INT_CAUSE", more="NCSI_RX_ERR_CNT != 0 or NCSI_RX_OF_CNT != 0"),

@@ -20,6 +20,7 @@ REASONS = {"FW-01": (0, 7), "FW-02": (1, 2, 3), "FW-03": (4,), "FW-04": (5,), "F
 GRAVE = ("EMERG", "CRIT", "ERR")
 RECENT = 32  # entries: what was logged at about the time of the dump
 PROBES = ("FW_PARAMS_CMD", "FW_CAPS_CONFIG_CMD", "FW_HELLO_CMD", "FW_PTP_CMD", "FW_DCB_IEEE_CMD")
+PROBED = (1, 2, 22, 38)  # FW_EPERM, FW_ENOENT, FW_EINVAL, FW_ENOSYS: what probing is answered with
 RETVAL_SEVERITY = {5: "error", 14: "error", 12: "warning", 71: "warning", 110: "warning", 8: "warning"}
 ETIMEDOUT, EBUSY = -110, -16
 SLOW_MS, SLOW = 1000, ("FW_CAPS_CONFIG_CMD", "FW_INITIALIZE_CMD", "FW_HELLO_CMD", "FW_RESET_CMD", "FW_LDST_CMD")
@@ -171,7 +172,7 @@ def refused(case: AdapterCase, rule: DeclaredRule) -> Iterable[Match]:
             groups[_command(log, i), retval, log["retval_name"][i] or str(retval)].append(i)
     by_severity: dict[str, list[tuple[str, list[int]]]] = defaultdict(list)
     for (command, retval, name), rows in groups.items():
-        severity = "info" if command in PROBES else RETVAL_SEVERITY.get(retval, "info")
+        severity = "info" if command in PROBES and retval in PROBED else RETVAL_SEVERITY.get(retval, "info")
         by_severity[severity].append((f"{command} {name}", rows))
     for severity, found in by_severity.items():
         rows = sorted(i for _, some in found for i in some)

@@ -1,0 +1,78 @@
+"""Jinja2 for reports: everything is escaped, and a team's own template runs in Jinja2's sandbox."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from vmcoredd_lab.errors import UsageError
+from vmcoredd_lab.kernel.printed import readable, stamp
+from vmcoredd_lab.text import escape, human_size, plural
+
+__all__ = ["render_template"]
+
+OWN = "report.html.j2"
+LINE = 16  # bytes of a line of an excerpt
+
+
+def render_template(path: str | os.PathLike[str] | None, **context: Any) -> str:
+    """Return the text of a template; without a path of the package's own.
+
+    The templates of the package can be extended and included by name; so can those beside ``path``.
+
+    Raises
+    ------
+    UsageError: the template cannot be read, is no Jinja2 template, does what the sandbox forbids, or asks for what there is not.
+    """
+    from jinja2 import ChoiceLoader, FileSystemLoader, PackageLoader, StrictUndefined, TemplateError
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    own = PackageLoader("vmcoredd_lab.report")
+    folder = Path(path).parent if path is not None else None
+    environment = ImmutableSandboxedEnvironment(
+        loader=own if folder is None else ChoiceLoader([FileSystemLoader(folder), own]), autoescape=True,
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters |= {
+        "hex": _hexadecimal,
+        "number": lambda v: "" if v is None else f"{v:,}",
+        "size": lambda v: "" if v is None else human_size(v),
+        "readable": readable,
+        "stamp": stamp,
+        "plain": lambda v: "" if v is None else escape(str(v)),
+        "excerpt": _excerpt,
+    }
+    context["plural"] = plural
+    if path is None:
+        return environment.get_template(OWN).render(context)
+    try:
+        if not Path(path).is_file():
+            raise UsageError("no such template", path=str(path))
+        return environment.get_template(Path(path).name).render(context)
+    except (TemplateError, UnicodeDecodeError) as error:
+        line = getattr(error, "lineno", None)
+        at = f"line {line}: " if line else ""
+        raise UsageError(
+            f"the template cannot be rendered: {at}{error}", path=str(path),
+            hint="docs/reports.md lists what a template is given",
+        ) from None  # fmt: skip
+
+
+def _hexadecimal(value: int | None, digits: int = 0) -> str:
+    return "" if value is None else f"{value:#0{digits + 2}x}"
+
+
+def _excerpt(place: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the lines of a place's excerpt: address, bytes each with whether it belongs to the place, and text."""
+    data = bytes.fromhex(place["excerpt"])
+    start = place["excerpt_offset"]
+    own = range(place["offset"], place["offset"] + place["length"])
+    return [
+        {
+            "address": f"{start + at:08x}",
+            "bytes": [(f"{byte:02x}", start + at + n in own) for n, byte in enumerate(data[at : at + LINE])],
+            "text": "".join(chr(byte) if 0x20 <= byte < 0x7F else "." for byte in data[at : at + LINE]),
+        }
+        for at in range(0, len(data), LINE)
+    ]
