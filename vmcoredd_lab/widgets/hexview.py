@@ -62,8 +62,9 @@ class HexView(anywidget.AnyWidget):
         key = options.pop("space", None) or spaces.first
         space = spaces.get(key)
         options.setdefault("address", f"{space.start:x}")
-        super().__init__(space=key, mark=secrets.token_hex(8), **options)
-        self.first = self._first()
+        # all in one message: what is set later costs the page another
+        told = self._first(key, int(options["address"], 16))
+        super().__init__(space=key, mark=secrets.token_hex(8), first=told, **options)
         self._requests = Requests(self.send)
         for name in ("spaces", "lines", "goto", "names", "bytes", "children", "at"):
             self._requests.offer(name, getattr(self, f"_op_{name}"))
@@ -152,10 +153,9 @@ class HexView(anywidget.AnyWidget):
 
     # -- what is seen without a kernel --------------------------------------------------------------------------------
 
-    def _first(self) -> dict[str, Any]:
+    def _first(self, key: str, address: int) -> dict[str, Any]:
         """Return the first screen, which the page draws where no kernel answers (a notebook turned into HTML)."""
-        found = lines(self._spaces.get(self.space), int(self.address, 16), FIRST_LINES)
-        said, (data,) = _packed(found, self._extent(self.space))
+        said, (data,) = _packed(lines(self._spaces.get(key), address, FIRST_LINES), self._extent(key))
         return {**said, "data": data.hex()}
 
     def _ipython_display_(self) -> None:

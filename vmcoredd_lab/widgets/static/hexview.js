@@ -395,6 +395,7 @@ var bytesOf = (view) => new Uint8Array(view.buffer, view.byteOffset, view.byteLe
 // src/hexview.js
 var LINE = 20;
 var AHEAD = 24;
+var REST = 60;
 var MOST_COPIED = 1n << 20n;
 var HexPane = class {
   /** @param {any} model @param {HTMLElement} host @param {Wire} [shared] */
@@ -851,8 +852,15 @@ var HexPane = class {
     const size = high - low;
     this.say(`${shown(this.cursor, this.end, this.base)}${size > 1n ? ` · ${size} bytes selected (${shown(low, this.end, this.base)} up to ${shown(high, this.end, this.base)})` : ""} · ${humanSize(this.end - this.start)}`);
     if (!settled) return;
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => this.rest(), REST);
+  }
+  /** Tell Python where the cursor is, name the field under it, and show what its bytes could be. */
+  rest() {
+    const low = this.cursor < this.anchor ? this.cursor : this.anchor;
+    const high = (this.cursor < this.anchor ? this.anchor : this.cursor) + 1n;
     this.model.set("address", wire(this.cursor));
-    this.model.set("selection", size > 1n ? [wire(low), wire(high)] : []);
+    this.model.set("selection", high - low > 1n ? [wire(low), wire(high)] : []);
     this.model.save_changes();
     this.name();
     this.look();
@@ -1070,6 +1078,7 @@ var HexPane = class {
   }
   close() {
     this.closed = true;
+    clearTimeout(this.resting);
     this.stopFinding();
     window.removeEventListener("mouseup", this.released);
     this.model.off("change:address change:space", this.onModel);

@@ -9,6 +9,7 @@ import { Wire, bytesOf } from "./wire.js";
 
 const LINE = 20; // pixels
 const AHEAD = 24; // lines asked for beyond the screen
+const REST = 60; // milliseconds after which a cursor rests
 const MOST_COPIED = 1n << 20n;
 
 /** @typedef {import("./lines.js").Line} Line */
@@ -429,8 +430,17 @@ export class HexPane {
     const size = high - low;
     this.say(`${shown(this.cursor, this.end, this.base)}${size > 1n ? ` · ${size} bytes selected (${shown(low, this.end, this.base)} up to ${shown(high, this.end, this.base)})` : ""} · ${humanSize(this.end - this.start)}`);
     if (!settled) return;
+    // what is said of the cursor can wait until it rests; the lines of the next place cannot
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => this.rest(), REST);
+  }
+
+  /** Tell Python where the cursor is, name the field under it, and show what its bytes could be. */
+  rest() {
+    const low = this.cursor < this.anchor ? this.cursor : this.anchor;
+    const high = (this.cursor < this.anchor ? this.anchor : this.cursor) + 1n;
     this.model.set("address", wire(this.cursor));
-    this.model.set("selection", size > 1n ? [wire(low), wire(high)] : []);
+    this.model.set("selection", high - low > 1n ? [wire(low), wire(high)] : []);
     this.model.save_changes();
     this.name();
     this.look();
@@ -644,6 +654,7 @@ export class HexPane {
 
   close() {
     this.closed = true;
+    clearTimeout(this.resting);
     this.stopFinding();
     window.removeEventListener("mouseup", this.released);
     this.model.off("change:address change:space", this.onModel);
