@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from builders import Segment, elf, notes, usual_notes
 
 import vmcoredd_lab as vl
 from vmcoredd_lab.widgets.goto import Goto
@@ -52,6 +53,24 @@ def test_what_is_not_there_is_not_found():
 
 def test_overlapping_places_of_a_needle_are_each_found():
     assert found(b"aaaa", b"aa", 1) == (1, False)
+
+
+@pytest.mark.parametrize("backward", [False, True])
+def test_holes_of_a_terabyte_are_passed_over(tmp_path, backward):
+    path = tmp_path / "vmcore"
+    path.write_bytes(elf(notes(usual_notes()), Segment(b"", offset=1 << 20, filesz=1 << 40)))
+    with path.open("r+b") as file:
+        file.seek((1 << 39) + 5)
+        file.write(b"\0\0word")
+        file.truncate((1 << 40) + (1 << 20))
+    space = space_set(path).get("file")
+
+    async def last():
+        return [one async for one in search(space, b"\0word", space.end if backward else 1 << 21, backward=backward)][
+            -1
+        ]
+
+    assert asyncio.run(last())["at"] == f"{(1 << 39) + 6:x}"
 
 
 @pytest.mark.parametrize("text", ["4c 49", "4c49", "0x4c 0x49", r"\x4c\x49", "4C:49"])

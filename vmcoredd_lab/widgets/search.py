@@ -54,9 +54,10 @@ async def search(space: Space, needle: bytes, address: int, *, backward: bool = 
         while low < high:
             size = min(space.slice, high - low)
             at = high - size if backward else low
-            skipped = _empty_until(space, low, high) if not backward else 0
+            skipped = (_hole_before if backward else _hole_from)(space, needle, low, high)
             if skipped:
-                low, looked = low + skipped, looked + skipped
+                low, high = (low, high - skipped) if backward else (low + skipped, high)
+                looked += skipped
                 continue
             found = (space.rfind if backward else space.find)(needle, at, size)
             if found is not None:
@@ -74,7 +75,22 @@ async def search(space: Space, needle: bytes, address: int, *, backward: bool = 
     yield {"done": True}
 
 
-def _empty_until(space: Space, low: int, high: int) -> int:
-    """Return how many bytes from here on are not there at all, so that they need no search."""
+def _hole_from(space: Space, needle: bytes, low: int, high: int) -> int:
+    """Return how many bytes from here on need no search: they are not there at all, or zeros that the file does not store."""
     piece = space.piece(low, 1)
-    return min(piece.end, high) - low if piece.data is None else 0
+    if piece.data is None:
+        return min(piece.end, high) - low
+    if not any(needle):
+        return 0
+    return max(0, min(space.same_until(low) - len(needle) + 1, high) - low)
+
+
+def _hole_before(space: Space, needle: bytes, low: int, high: int) -> int:
+    """Return the same of the bytes before an address, in steps that double."""
+    known, size = 0, space.slice
+    while any(needle) and known < high - low:
+        size = min(size, high - low)
+        if space.same_until(high - size) < min(high + len(needle) - 1, space.end):
+            break
+        known, size = size, size * 2
+    return known
