@@ -13,7 +13,7 @@ from vmcoredd_lab.errors import NotInFileError, OpenError, UsageError, VmcoreddL
 from vmcoredd_lab.kernel.crashing_cpu import crashing_cpu
 from vmcoredd_lab.memory import Memory
 from vmcoredd_lab.notes.content import note_fields
-from vmcoredd_lab.notes.cpus import check_cpus, cpus_table, names_tasks, without_tasks
+from vmcoredd_lab.notes.cpus import check_cpus, cpus_table, names_tasks, naming_no_tasks
 from vmcoredd_lab.notes.table import notes_table
 from vmcoredd_lab.notes.vmcoreinfo import LONGEST, Vmcoreinfo
 from vmcoredd_lab.problems import Problems
@@ -124,7 +124,7 @@ class Vmcore:
         panicked = crashing_cpu(self, pids)
         if panicked is not None:
             table = cpus_table(self._container, panicked)
-        return table if names_tasks(pids, self._container, self.vmcoreinfo) else without_tasks(table)
+        return table if names_tasks(pids, self._container, self.vmcoreinfo) else naming_no_tasks(table)
 
     def problems_table(self) -> Table:
         """Return the problems (:data:`~vmcoredd_lab.problems.PROBLEMS`)."""

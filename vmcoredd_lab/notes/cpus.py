@@ -17,7 +17,7 @@ from vmcoredd_lab.problems import Problems
 from vmcoredd_lab.tables import Column, Schema, Table
 from vmcoredd_lab.text import plural
 
-__all__ = ["check_cpus", "cpus_table", "names_tasks", "narrow", "numbered", "registers_of", "without_tasks"]
+__all__ = ["check_cpus", "cpus_table", "names_tasks", "naming_no_tasks", "narrow", "numbered", "registers_of"]
 
 Array = np.ndarray[Any, Any]
 
@@ -167,10 +167,10 @@ def names_tasks(pids: list[int | None], container: Container, info: Vmcoreinfo) 
     return not (by_hypervisor and numbered(pids))
 
 
-def without_tasks(table: Table) -> Table:
-    """Return the table with no pid in it, and why."""
-    attrs = {"note": "no pid: what took the dump knew the CPUs by number and not the tasks on them"} | dict(table.attrs)
-    return Table(table.schema, {**table.columns, "pid": _nothing(len(table))}, attrs)
+def naming_no_tasks(table: Table) -> Table:
+    """Return the table with a word on its pids, which stay as the notes have them."""
+    said = "pid is the number of the CPU, or 0: what took the dump knew the CPUs and not the tasks on them"
+    return Table(table.schema, table.columns, {"note": said} | dict(table.attrs), table.spans)
 
 
 def narrow(table: Table, machine: str) -> Table:
