@@ -112,16 +112,20 @@ def test_a_click_on_the_picture_chooses_the_event_under_it(timeline: Any, notebo
     says(timeline, ".vl-detail", "panic")
 
 
+def becomes(notebook: Notebook, canvas: Any, comparison: str, picture: str) -> None:
+    """Wait until the canvas is, or is no longer, that picture."""
+    page = f"([canvas, picture]) => canvas.toDataURL() {comparison} picture"
+    notebook.page.wait_for_function(page, arg=[canvas.element_handle(), picture], timeout=20000)
+
+
 def test_the_wheel_zooms_once_the_picture_has_the_focus(timeline: Any, notebook: Notebook) -> None:
     canvas = timeline.locator(".vl-canvas")
     before = canvas.evaluate("(c) => c.toDataURL()")
     canvas.click(position={"x": 400, "y": 5})
     notebook.page.mouse.wheel(0, -400)
-    notebook.page.wait_for_timeout(400)
-    assert canvas.evaluate("(c) => c.toDataURL()") != before
+    becomes(notebook, canvas, "!==", before)
     canvas.press("0")
-    notebook.page.wait_for_timeout(400)
-    assert canvas.evaluate("(c) => c.toDataURL()") == before
+    becomes(notebook, canvas, "===", before)
 
 
 def test_two_anchors_tie_a_firmware_clock(timeline: Any, notebook: Notebook) -> None:
