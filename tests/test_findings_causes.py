@@ -122,7 +122,9 @@ def test_a_bit_whose_interrupt_is_not_enabled_is_no_alarm_unless_memory_lost_dat
     for one in rounds(chip, enabled=False):
         for row, _, found in one:
             if row["enable_register"] and not row["class"].startswith("ecc"):
-                loud += [(row["cause_register"], row["field"], f.rule, f.severity) for f in found if f.severity != "info"]
+                loud += [
+                    (row["cause_register"], row["field"], f.rule, f.severity) for f in found if f.severity != "info"
+                ]
     assert not [bit for bit in loud if not bit[2].startswith("ECC-0") and bit[2:] != ("ECC-11", "warning")]
 
 

@@ -92,9 +92,9 @@ def fit(clock: str, anchors: list[Anchor]) -> ClockFit:
     ordered = sorted(set(anchors), key=lambda a: (a.tick, a.time_ns))
     if len({a.tick for a in ordered}) < 2:
         return ClockFit(clock, tuple(ordered[:1]), tuple(ordered[1:]))
-    rate, origin = _least_squares(ordered)
+    rate, origin = _least_squares(ordered)  # where all agree with it, none is odd
     if rate > 0 and all(abs(a.time_ns - origin[1] - rate * (a.tick - origin[0])) <= a.within_ns for a in ordered):
-        return ClockFit(clock, tuple(ordered), (), rate, origin, _spread(ordered, rate, origin))  # all agree: none is odd
+        return ClockFit(clock, tuple(ordered), (), rate, origin, _spread(ordered, rate, origin))
     slope, level = _robust_line(ordered[:: -(-len(ordered) // MOST)])
     off = [abs(a.time_ns - level(a.tick)) for a in ordered]
     allowed = _OUTLIER * median(off)
