@@ -20,7 +20,7 @@ MACHINES = {
     "aarch64": ("-machine virt -cpu cortex-a57 -m 32 -smp 2", 0x40100000, "little", 64, 2),
     "arm": ("-machine virt -cpu cortex-a15 -m 32 -smp 2", 0x40100000, "little", 32, 2),
     "s390x": ("-machine s390-ccw-virtio -m 32 -smp 2", 0x200000, "big", 64, 2),
-    "ppc64": ("-machine pseries -m 128", 0x200000, "big", 64, 1),
+    "ppc64": ("-machine pseries -m 256", 0x200000, "big", 64, 1),
 }
 PLAIN = b"".join(random.Random(i).randbytes(4096) if i % 3 else bytes([i]) * 4096 for i in range(64))
 

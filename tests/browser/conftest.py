@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from builders import Segment, device_dump, elf, notes, usual_notes, vmcoreinfo
 from cudbg_builder import DEV_LOG, REG_DUMP, Entity, cudbg, log_entry, numbered_reg_dump
-from notebook_page import Notebook, chromium, opened
+
+from browser.notebook_page import Notebook, chromium, opened
 
 HOSTILE = '<img src=x onerror="window.hacked=1">'
 HOSTILE_LOG = [

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from notebook_page import Notebook
+
+from browser.notebook_page import Notebook
 
 DATA = bytes(range(256)) * 4 + b"needle in the middle" + bytes(5000) + b"the second needle" + b"\xff" * 100
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from notebook_page import Notebook
+
+from browser.notebook_page import Notebook
 
 
 @pytest.fixture(scope="module")
