@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 from click.shell_completion import ShellComplete
 
-from vmcoredd_lab.cli import commands, completion, make  # noqa: F401  registers the commands
-from vmcoredd_lab.cli.main import PROGRAM, cli
+from vmcoredd_lab.cli.main import PROGRAM, program
 
 FIRST, SECOND = "cxgb4_0000:02:00.4", "cxgb4_0000:81:00.4"
 
@@ -20,7 +19,7 @@ FIRST, SECOND = "cxgb4_0000:02:00.4", "cxgb4_0000:81:00.4"
 def offered(*words: object) -> list[str]:
     """What follows the words; the last is the one being typed."""
     *before, typed = map(str, words)
-    asked = ShellComplete(cli, {}, PROGRAM, "_VMCOREDD_LAB_COMPLETE")
+    asked = ShellComplete(program(), {}, PROGRAM, "_VMCOREDD_LAB_COMPLETE")
     return [item.value for item in asked.get_completions(before, typed)]
 
 
@@ -33,7 +32,7 @@ def test_options() -> None:
 
 
 def test_a_file_is_left_to_the_shell() -> None:
-    asked = ShellComplete(cli, {}, PROGRAM, "_VMCOREDD_LAB_COMPLETE")
+    asked = ShellComplete(program(), {}, PROGRAM, "_VMCOREDD_LAB_COMPLETE")
     assert [item.type for item in asked.get_completions(["info"], "vm")] == ["file"]
 
 

@@ -22,7 +22,7 @@ from vmcoredd_lab.progress import show_with
 from vmcoredd_lab.source import opened_remotes
 from vmcoredd_lab.text import escape, plural
 
-__all__ = ["cli", "main"]
+__all__ = ["cli", "main", "program"]
 
 PROGRAM = "vmcoredd-lab"
 F = TypeVar("F", bound=Callable[..., Any])
@@ -155,8 +155,8 @@ def opened_file(path: str) -> OpenedFile:
     return open_file(path, *meta[PARTS], cache_index=meta[CACHE_INDEX])
 
 
-def main(args: list[str] | None = None) -> NoReturn:
-    """Run the program and exit with the documented status."""
+def program() -> click.Group:
+    """Return the group with all of its commands."""
     from vmcoredd_lab.cli import (  # noqa: F401  registers them
         commands,
         completion,
@@ -169,10 +169,15 @@ def main(args: list[str] | None = None) -> NoReturn:
         timeline,
     )
 
+    return cli
+
+
+def main(args: list[str] | None = None) -> NoReturn:
+    """Run the program and exit with the documented status."""
     show_with(late_bar)
     try:
         with opened_remotes() as sources:
-            status = cli.main(args, prog_name=PROGRAM, standalone_mode=False, obj=Remotes(sources))
+            status = program().main(args, prog_name=PROGRAM, standalone_mode=False, obj=Remotes(sources))
     except click.exceptions.Abort:
         note("interrupted")
         sys.exit(130)
