@@ -87,6 +87,9 @@ def write_report(
 ) -> int:  # fmt: skip
     """Write a report on a vmcore or a device dump; return its size in bytes.
 
+    >>> vl.write_report("sample_data/vmcore.kdump", "ticket.md", date="2026-11-23") > 0
+    True
+
     Parameters
     ----------
     what: a :class:`~vmcoredd_lab.Vmcore`, a :class:`~vmcoredd_lab.DeviceDump`, or a path
