@@ -32,7 +32,7 @@ suppress_warnings = ["mystnb.unknown_mime_type"]  # a widget is shown as the tex
 
 autodoc_typehints = "none"  # signatures have them already; descriptions come from the docstrings
 autodoc_member_order = "bysource"
-autodoc_default_options = {"members": True, "show-inheritance": False}
+autodoc_default_options = {"members": True}
 python_maximum_signature_line_length = 100
 copybutton_prompt_text = r"\$ |>>> |\.\.\. "
 copybutton_prompt_is_regexp = True
