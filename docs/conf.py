@@ -24,6 +24,7 @@ include_patterns = ["docs/**.md", "notebooks/*.ipynb", "CHANGELOG.md", "sample_d
 exclude_patterns = [".*", "out", "build", "dist", "tests", "vmcoredd_lab", "node_modules"]
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx_copybutton"]
 
+smartquotes = False  # an option keeps its two hyphens
 myst_heading_anchors = 3  # as GitHub names them
 myst_enable_extensions = ["colon_fence"]
 nb_execution_mode = "off"  # the stored output is shown; the tests run the notebooks and compare

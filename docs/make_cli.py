@@ -115,7 +115,9 @@ def commands() -> Iterator[tuple[str, click.Command]]:
 
 
 def cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("<", "\\<").replace("*", "\\*")
+    """Text of a help as Markdown: options as code."""
+    text = text.replace("|", "\\|").replace("<", "\\<").replace("*", "\\*")
+    return re.sub(r"(?<![\w`-])(--?[a-z][a-z-]*)", r"`\1`", text)
 
 
 def page() -> str:
