@@ -106,7 +106,7 @@ def test_every_public_name_is_in_the_reference() -> None:
 
 
 def commands(page: Path) -> Iterator[tuple[str, str]]:
-    """Each command of a page's console blocks, and what it is said to print: on stdout and stderr, where neither is a terminal."""
+    """Each command of a page's console blocks, and what it is said to print, on stdout and stderr that are no terminal."""
     for block in re.findall(r"```console\n(.*?)```", page.read_text("utf-8"), re.S):
         for part in re.split(r"^\$ ", block, flags=re.M)[1:]:
             command, _, said = part.partition("\n")
