@@ -135,6 +135,15 @@ def test_every_command_in_a_console_prints_what_the_page_says(page: Path, room: 
         assert (command, run.stdout.strip("\n"), run.returncode) == (command, said, 0)
 
 
+@pytest.mark.parametrize("name", ["README.md", "docs/tutorial.md", "docs/structures.md"])
+def test_every_python_block_runs_from_top_to_bottom(name: str, room: Path) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / name).read_text("utf-8"), re.S)
+    assert blocks
+    code = "import matplotlib\nmatplotlib.use('agg')\n" + "\n".join(blocks)
+    run = subprocess.run([sys.executable, "-W", "error", "-c", code], check=False, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+
+
 # -- hooks ------------------------------------------------------------------------------------------------------------
 
 
