@@ -29,8 +29,8 @@ FILE is a vmcore (ELF, or makedumpfile's kdump-compressed format; flattened, spl
 `ethtool -w` writes it; a path, or [a URL](remote.md). `python -m vmcoredd_lab` is the same program.
 
 Tables are for people as `table`, for programs as `csv`, `json` (a list of records; missing is null, integers are exact) or
-`parquet`. What is printed goes to stdout, what is said of it to stderr. Progress, what was written and hints are for terminals: in a
-pipe, a hook or cron there are none.
+`parquet`. What is printed goes to stdout, what is said of it to stderr. Progress, what was written and hints are for terminals:
+in a pipe, a hook or cron there are none.
 
 """
 ENVIRONMENT = (
