@@ -49,11 +49,11 @@ def test_pages_made_from_declarations_are_up_to_date(maker: str) -> None:
 
 @pytest.mark.parametrize("checker", ["groff -man -ww -Tutf8 -z", "mandoc -T lint -W error"])
 def test_the_manual_page_is_one_that_man_takes(checker: str) -> None:
-    if shutil.which(checker.split()[0]) is None:
-        pytest.skip(f"{checker.split()[0]} is not installed")
-    run = subprocess.run(
-        [*checker.split(), ROOT / "docs" / "vmcoredd-lab.1"], check=False, capture_output=True, text=True
-    )
+    name, *options = checker.split()
+    if shutil.which(name) is None:
+        pytest.skip(f"{name} is not installed")
+    page = ROOT / "docs" / "vmcoredd-lab.1"
+    run = subprocess.run([name, *options, page], check=False, capture_output=True, text=True)
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
 
 
