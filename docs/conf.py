@@ -12,6 +12,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from docutils import nodes
+
 import vmcoredd_lab
 
 project = "vmcoredd_lab"
@@ -24,7 +26,7 @@ include_patterns = ["docs/**.md", "notebooks/*.ipynb", "CHANGELOG.md", "sample_d
 exclude_patterns = [".*", "out", "build", "dist", "tests", "vmcoredd_lab", "node_modules"]
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx_copybutton"]
 
-smartquotes = False  # an option keeps its two hyphens
+smartquotes_action = "qe"  # quotes and ellipses; an option keeps its two hyphens
 myst_heading_anchors = 3  # as GitHub names them
 myst_enable_extensions = ["colon_fence"]
 nb_execution_mode = "off"  # the stored output is shown; the tests run the notebooks and compare
@@ -76,6 +78,13 @@ def adapt_docstring(app: Any, what: str, name: str, obj: Any, options: Any, line
     lines[:] = fields_of(lines)
 
 
+def set_dashes(app: Any, tree: nodes.document) -> None:
+    """Sphinx puts two hyphens between a parameter and its text."""
+    for text in list(tree.findall(nodes.Text)):
+        if text.astext() == " -- ":
+            text.parent.replace(text, nodes.Text(" – "))
+
+
 def write_entrance(app: Any, failure: Exception | None) -> None:
     """The site's front page lies in docs/, as its source does: who opens the folder itself is sent there."""
     if failure is None and app.builder.format == "html":
@@ -88,4 +97,5 @@ def write_entrance(app: Any, failure: Exception | None) -> None:
 
 def setup(app: Any) -> None:
     app.connect("autodoc-process-docstring", adapt_docstring)
+    app.connect("doctree-read", set_dashes)
     app.connect("build-finished", write_entrance)

@@ -45,22 +45,36 @@ def _beginning(names: Iterable[str | None], typed: str) -> list[str]:
     return [name for name in told if name.lower().startswith(typed.lower())][:MOST]
 
 
-def _column(method: str, column: str) -> Completer:
-    """Complete by a column of a table of the device dump that --dump names, else of the first."""
+def _of_dump(names: Callable[[Any], Iterable[str | None]]) -> Completer:
+    """Complete by what is in the device dump that --dump names, else in the first."""
 
-    def names(context: click.Context, there: Any) -> Iterable[str | None]:
+    def chosen(context: click.Context, there: Any) -> Iterable[str | None]:
         which = context.params.get("which") or "0"
         if which == "all":
             which = "0"
-        dump = there[int(which) if re.fullmatch(r"[0-9]{1,9}", which) else which]
-        found: Iterable[str | None] = registry.offered(dump.decode(), method)().values(column)
+        return names(there[int(which) if re.fullmatch(r"[0-9]{1,9}", which) else which].decode())
+
+    return _of_file(chosen)
+
+
+def _column(method: str, column: str) -> Completer:
+    def names(decoder: Any) -> Iterable[str | None]:
+        found: Iterable[str | None] = registry.offered(decoder, method)().values(column)
         return found
 
-    return _of_file(names)
+    return _of_dump(names)
+
+
+def _entity_names(decoder: Any) -> Iterable[str | None]:
+    if hasattr(decoder, "entity_names"):  # the table may have to inflate each for its summary
+        found: Iterable[str | None] = decoder.entity_names()
+    else:
+        found = registry.offered(decoder, "entities_table")().values("name")
+    return found
 
 
 dumps = _of_file(lambda _, there: [*(dump.name for dump in there), "all"])
-entities = _column("entities_table", "name")
+entities = _of_dump(_entity_names)
 registers = _column("registers_table", "register")
 blocks = _column("registers_table", "block")
 
