@@ -86,13 +86,27 @@ printf '%s\\n' "${COMPREPLY[@]}"
 """
 
 
-def test_bash_completes_an_entity_of_a_file(sample: Path, tmp_path: Path) -> None:
-    if shutil.which("bash") is None:
-        pytest.skip("bash is not installed")
+@pytest.fixture
+def on_path(tmp_path: Path) -> str:
+    """A folder that has the program."""
     program = tmp_path / "vmcoredd-lab"
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m vmcoredd_lab "$@"\n')
     program.chmod(0o755)
-    run = subprocess.run(
-        ["bash", "-c", BASH, "bash", str(tmp_path), str(sample)], check=True, capture_output=True, text=True
-    )
+    return str(tmp_path)
+
+
+def test_bash_completes_an_entity_of_a_file(sample: Path, on_path: str) -> None:
+    if shutil.which("bash") is None:
+        pytest.skip("bash is not installed")
+    run = subprocess.run(["bash", "-c", BASH, "bash", on_path, str(sample)], check=True, capture_output=True, text=True)
     assert run.stdout.splitlines() == ["complete -o nosort -F _vmcoredd_lab_completion vmcoredd-lab", "cim_ma_la"]
+
+
+def test_fish_completes_a_dump_of_a_file(sample: Path, on_path: str, tmp_path: Path) -> None:
+    if shutil.which("fish") is None:
+        pytest.skip("fish is not installed")
+    line = f"vmcoredd-lab entities {sample} --dump cxgb4_0000:8"
+    script = f"vmcoredd-lab completion fish | source; complete -C '{line}'"
+    environment = os.environ | {"PATH": f"{on_path}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+    run = subprocess.run(["fish", "-c", script], check=True, capture_output=True, text=True, env=environment)
+    assert run.stdout.split() == [SECOND]
