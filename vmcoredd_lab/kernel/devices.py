@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
 __all__ = ["device_of", "devices_of"]
 
@@ -28,19 +28,18 @@ def device_of(text: str, dictionary: str | None) -> str | None:
     return f"{match[1]} {match[2]}" if match else None
 
 
-def devices_of(texts: Sequence[str], dictionaries: Sequence[str | None], where: Iterable[int]) -> list[str | None]:
-    """Return the device of each record; only those of ``where`` may be about one. Equal beginnings are looked at once."""
-    known: dict[str, str | None] = {}
+def devices_of(texts: Sequence[str], dictionaries: Mapping[int, str], addresses: Mapping[int, int]) -> list[str | None]:
+    """Return the device of each record: of those that have a dictionary, or a PCI address near their start.
+
+    ``addresses`` says after how many characters the address and what follows it end. Equal beginnings are looked at once.
+    """
+    heads = [texts[i][:end] for i, end in addresses.items()]
+    known = {head: device_of(head, None) for head in set(heads)}
     found: list[str | None] = [None] * len(texts)
-    for i in where:
-        text, about = texts[i], dictionaries[i]
-        if about is not None:
-            found[i] = device_of(text, about)
-            continue
-        head = text[: text.find(" ", text.find(" ") + 1) + 1] or text[:80]
-        if head not in known:
-            known[head] = device_of(head, None)
+    for i, head in zip(addresses, heads, strict=True):
         found[i] = known[head]
+    for i, about in dictionaries.items():
+        found[i] = device_of(texts[i], about)
     return found
 
 
