@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
+from vmcoredd_lab.tables import Codes
+
 __all__ = ["device_of", "devices_of"]
 
 # "cxgb4 0000:02:00.4: text", "cxgb4 0000:02:00.4 eth0: text", "pcieport 0000:00:1c.0: AER: text"
@@ -28,19 +32,19 @@ def device_of(text: str, dictionary: str | None) -> str | None:
     return f"{match[1]} {match[2]}" if match else None
 
 
-def devices_of(texts: Sequence[str], dictionaries: Mapping[int, str], addresses: Mapping[int, int]) -> list[str | None]:
+def devices_of(texts: Sequence[str], dictionaries: Mapping[int, str], addresses: Mapping[int, int]) -> Codes:
     """Return the device of each record: of those that have a dictionary, or a PCI address near their start.
 
     ``addresses`` says after how many characters the address and what follows it end. Equal beginnings are looked at once.
     """
     heads = [texts[i][:end] for i, end in addresses.items()]
-    known = {head: device_of(head, None) for head in set(heads)}
-    found: list[str | None] = [None] * len(texts)
-    for i, head in zip(addresses, heads, strict=True):
-        found[i] = known[head]
+    names: dict[str | None, int] = {None: -1}
+    known = {head: names.setdefault(device_of(head, None), len(names) - 1) for head in set(heads)}
+    codes = np.full(len(texts), -1, np.int32)
+    codes[list(addresses)] = [known[head] for head in heads]
     for i, about in dictionaries.items():
-        found[i] = device_of(texts[i], about)
-    return found
+        codes[i] = names.setdefault(device_of(texts[i], about), len(names) - 1)
+    return Codes(codes, [name for name in names if name is not None])
 
 
 def _named(dictionary: str) -> tuple[str, str] | None:

@@ -260,13 +260,10 @@ def printable(text: str) -> str:
     return _NO_TEXT.sub(lambda m: "".join(map(_ESCAPED.__getitem__, m[0].encode())), text)
 
 
-def _callers(caller: Any) -> list[str | None]:
-    listed: list[int] = np.ma.getdata(caller).tolist()
-    names: dict[int, str | None] = {c: f"C{c & CPU}" if c & IN_TASK else f"T{c}" for c in set(listed)}
-    found = list(map(names.__getitem__, listed))
-    for i in np.flatnonzero(np.ma.getmaskarray(caller)).tolist():
-        found[i] = None
-    return found
+def _callers(caller: Any) -> Codes:
+    values, codes = np.unique(np.ma.getdata(caller), return_inverse=True)
+    codes = np.where(np.ma.getmaskarray(caller), -1, codes).astype(np.int32)
+    return Codes(codes, [f"C{c & CPU}" if c & IN_TASK else f"T{c}" for c in values.tolist()])
 
 
 def states_in_words(table: Table) -> str:
