@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
+from vmcoredd_lab import __version__
 from vmcoredd_lab.errors import UsageError
 from vmcoredd_lab.kernel.printed import readable, stamp
 from vmcoredd_lab.text import escape, human_size, plural
@@ -32,7 +35,7 @@ def render_template(path: str | os.PathLike[str] | None, **context: Any) -> str:
     folder = Path(path).parent if path is not None else None
     environment = ImmutableSandboxedEnvironment(
         loader=own if folder is None else ChoiceLoader([FileSystemLoader(folder), own]), autoescape=True,
-        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, bytecode_cache=_byte_code() if path is None else None,
     )  # fmt: skip
     environment.filters |= {
         "hex": _hexadecimal,
@@ -57,6 +60,33 @@ def render_template(path: str | os.PathLike[str] | None, **context: Any) -> str:
             f"the template cannot be rendered: {at}{error}", path=str(path),
             hint="docs/reports.md lists what a template is given",
         ) from None  # fmt: skip
+
+
+def _byte_code() -> Any:
+    """Return where the byte code of the package's own templates is kept; None where Python keeps none either.
+
+    Compiling them takes as long as importing NumPy.
+    """
+    from importlib.metadata import version
+
+    from jinja2 import FileSystemBytecodeCache
+
+    class ByteCode(FileSystemBytecodeCache):
+        def dump_bytecode(self, bucket: Any) -> None:
+            with contextlib.suppress(OSError):  # a full disk, a folder that is not ours: then it is compiled each time
+                super().dump_bytecode(bucket)
+
+    if sys.dont_write_bytecode:
+        return None
+    try:
+        kept = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        folder = kept / "vmcoredd-lab" / f"templates-{__version__}-jinja2-{version('jinja2')}"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.stat()
+    except (OSError, RuntimeError):
+        return None
+    ours = found.st_uid == os.geteuid() and not found.st_mode & 0o022  # byte code of others is not run
+    return ByteCode(str(folder)) if ours else None
 
 
 def _hexadecimal(value: int | None, digits: int = 0) -> str:
