@@ -126,7 +126,7 @@ def main() -> None:
             for name, command in commands.items():
                 times[name].append(decoding(command) if name == "decoding" else process(command))
         size = out.stat().st_size
-    print(f"{path.name}: {DUMP >> 20} MiB in each device dump; medians of {args.rounds}")
+        print(f"{path.name}: {path.stat().st_size / 1e6:.0f} MB; medians of {args.rounds}")
     for at, clock in enumerate(("by the clock", "of CPU time")):
         middle = {name: statistics.median(pair[at] for pair in found) for name, found in times.items()}
         bound = TARGET * middle["imports"] + middle["decoding"]
