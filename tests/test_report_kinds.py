@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,6 +60,44 @@ LINES = (
 )
 
 
+# The same secrets as other programs write them, each in a line that does not say what it is.
+SPELLINGS = {
+    "MAC in Cisco's form": "dead.00be.ef01",
+    "MAC in capitals": "DE:AD:00:BE:EF:01",
+    "MAC without separators": "dead00beef01",
+    "MAC with blanks": "de ad 00 be ef 01",
+    "MAC as an array": "0xde, 0xad, 0x00, 0xbe, 0xef, 0x01",
+    "MAC in HP's form": "dead00-beef02",
+    "IPv4 in hexadecimal": "cb00714d",
+    "IPv4 as the host stores it": "4d7100cb",
+    "IPv6 in full": "2001:0db8:85a3:0000:0000:8a2e:0370:7334",
+    "IPv6 without separators": "20010db885a3000000008a2e03707334",
+    "IPv6 in brackets": "[2001:DB8:85A3::8A2E:370:7334]:443",
+    "serial in small letters": "czj9140xyz",
+    "serial in hexadecimal": "435a4a3931343058595a",
+    "serial as bytes": "43 5a 4a 39 31 34 30 58 59 5a",
+    "serial in base64": "Q1pKOTE0MFhZW",
+    "host in capitals": "DB-PROD-17",
+    "host with its domain": "db-prod-17.customer.internal",
+    "host in hexadecimal": "64622d70726f642d3137",
+}
+ALONE = {
+    "host of a share": ("CIFS: \\\\{}\\backup is gone", "fileserver9"),
+    "host of an export": ("mounted {}:/srv/home", "nas-frankfurt"),
+    "host of a URL": ("fetching https://{}/kickstart", "deploy42"),
+    "domain of another land": ("ntp: peer {} is away", "time.acme-werke.de"),
+    "password": ("iscsi: password={} rejected", "hunter2hunter2"),
+    "home": ("cwd /home/{}/build", "mallory"),
+    "machine id": ("systemd[1]: machine ID {}", "9f86d081884c4d659a2feaa0c55ad015"),
+    "serial without a colon": ("disk S/N {} failed", "WD-WX31A9"),
+    "WWN": ("sd 0:0:0:0: wwn-0x{}", "5001438012345678"),
+    "GUID of a port": ("mlx5_0: guid {}", "0002:c903:00ab:cdef"),
+    "MAC of the firmware": ("adapter mac: {}", "0007433a4b5c"),
+    "boot option": ('Unknown kernel command line parameters "token={}"', "zzz-private"),
+    "link-local with a zone": ("from {}", "fe80::1ff:fe23:4567:890a%eth0"),
+}
+
+
 @pytest.fixture(scope="module")
 def document():
     return build(opened_of(SAMPLE), date=DATE)
@@ -68,10 +107,13 @@ def document():
 def planted():
     """A document of a vmcore full of secrets, and the secrets."""
     story = Story(seed=7, adapter_count=2)
-    for line in LINES:
-        story.kernel("info", line.format_map(PLANTED))
+    for line in (*SPELLINGS.values(), *(line.format_map(PLANTED) for line in LINES)):
+        story.kernel("info", f"eth9: {line}" if line in SPELLINGS.values() else line)
+    for line, secret in ALONE.values():
+        story.kernel("info", line.format(secret))
     core = vl.open_vmcore(TALES["firmware-crash"].tell(story).image(size=64 << 20).open())
-    secrets = dict(PLANTED)
+    secrets = PLANTED | SPELLINGS | {name: secret for name, (_, secret) in ALONE.items()}
+    secrets["host as the kernel has it"] = core.utsname["nodename"]
     for number, adapter in enumerate(story.adapters):
         secrets[f"serial of adapter {number}"] = serial_number(adapter)
         secrets[f"MAC of adapter {number}"] = mac_address(adapter, 0).hex(":")
@@ -225,6 +267,31 @@ def test_no_secret_is_in_a_redacted_pdf(planted, tmp_path):
     assert [name for name, secret in secrets.items() if secret.lower() in text.lower()] == []
 
 
+def test_a_redacted_report_has_the_host_of_an_elf_vmcore_nowhere(shared_data, unpacked):
+    for folder in ("x86_64-story", "arm64", "i386"):
+        document = build(opened_of(unpacked(shared_data / "vmcore" / folder / "vmcore.elf.xz")), date=DATE)
+        host = document.vmcore["host"]
+        assert host in ("realvm", "realvm-arm64")
+        assert "realvm" in json.dumps(document.kernel_log)
+        assert host not in json.dumps(redact(document).as_dict())
+
+
+def test_a_bare_dump_that_is_named_after_a_host_has_no_name(tmp_path):
+    path = tmp_path / "db-prod-17_2026.dump"
+    shutil.copy(PARITY, path)
+    for suffix in ("html", "md", "json", "ipynb"):
+        vl.write_report(path, tmp_path / f"report.{suffix}", date=DATE, redact=True)
+        assert "db-prod-17" not in (tmp_path / f"report.{suffix}").read_text()
+
+
+def test_the_member_of_an_archive_is_not_named(tmp_path):
+    with tarfile.open(tmp_path / "x.tar", "w") as archive:
+        archive.add(SAMPLE, "var/crash/db-prod-17/vmcore")
+    document = build(opened_of(tmp_path / "x.tar"), date=DATE)
+    assert "db-prod-17" in str(document.vmcore["layers"])
+    assert "db-prod-17" not in json.dumps(redact(document).as_dict())
+
+
 def test_registers_that_hold_addresses_have_no_value_in_a_redacted_report(planted):
     taken = redact(planted[0]).adapters[0].registers
     at, value = taken.columns.index("register"), taken.columns.index("value")
@@ -236,7 +303,7 @@ def test_registers_that_hold_addresses_have_no_value_in_a_redacted_report(plante
 def test_the_same_secret_becomes_the_same_word(planted):
     texts = [row["text"] for row in redact(planted[0]).kernel_log]
     words = {word for text in texts for word in re.findall(r"\[serial \d+\]", text)}
-    assert len(words) == 3  # of the USB device, and of two adapters
+    assert len(words) == 4  # of the USB device, of a disk, and of two adapters
 
 
 def test_a_firmware_version_is_no_ip_address(document):

@@ -23,6 +23,9 @@ _LEARNT = ("host", "serial", "mac", "ip", "user", "name", "uuid", "part", "file"
 _EDGE, _END = r"(?<![A-Za-z0-9])", r"(?![A-Za-z0-9])"
 _BETWEEN = r"(?:,? ?0x|[ :.\-])?"  # bytes in hexadecimal
 
+_TELLING = re.compile(
+    r"(?=.*[a-z])(?=.*[\d_-]).{4}|.{8}", re.IGNORECASE
+)  # of a host's first label: it is no common word
 # Lines of show_regs(): the numbers in them are addresses or data.
 _REGISTER_LINE = re.compile(r"\b(?:[RE][A-Z0-9]{1,2}|CR\d|FS|GS|[xr]\d+|sp|pc|lr|fp|ip|epc|ra|psr)\s*:")
 
@@ -119,8 +122,6 @@ class PrivateNames:
         return found
 
     def _clean(self, text: str) -> str:
-        if text.lower() in self._public:
-            return text
         if self._every is not None:
             text = self._every.sub(lambda m: self._word(*self._keys[(m.lastindex or 1) - 1]), text)
         for kind, pattern in _patterns():
@@ -155,9 +156,9 @@ class PrivateNames:
         return found[0][:start] + self._word(kind, _canonical(kind, text)) + found[0][end:]
 
     def _learn_from(self, kind: str, text: str) -> None:
-        if len(text) < SHORTEST:
-            return
+        if len(text) < SHORTEST or (kind == "serial" and not any(letter.isdigit() for letter in text)):
+            return  # a word like any other
         self.learn(kind, text)
         label, dot, _ = text.partition(".")
-        if kind == "host" and dot and len(label) >= SHORTEST and not label.isdigit():
+        if kind == "host" and dot and _TELLING.search(label):
             self.learn(kind, label)
