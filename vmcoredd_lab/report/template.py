@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -94,15 +95,18 @@ def _hexadecimal(value: int | None, digits: int = 0) -> str:
 
 
 def _excerpt(place: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the lines of a place's excerpt: address, bytes each with whether it belongs to the place, and text."""
+    """Return the lines of a place's excerpt: address, runs of bytes that belong to the place or do not, and text."""
     data = bytes.fromhex(place["excerpt"])
     start = place["excerpt_offset"]
     own = range(place["offset"], place["offset"] + place["length"])
-    return [
-        {
+    lines = []
+    for at in range(0, len(data), LINE):
+        row = data[at : at + LINE]
+        marked = [(start + at + n in own, f"{byte:02x}") for n, byte in enumerate(row)]
+        runs = [(is_own, [text for _, text in group]) for is_own, group in groupby(marked, lambda one: one[0])]
+        lines.append({
             "address": f"{start + at:08x}",
-            "bytes": [(f"{byte:02x}", start + at + n in own) for n, byte in enumerate(data[at : at + LINE])],
-            "text": "".join(chr(byte) if 0x20 <= byte < 0x7F else "." for byte in data[at : at + LINE]),
-        }
-        for at in range(0, len(data), LINE)
-    ]
+            "parts": [{"own": is_own, "bytes": " ".join(texts)} for is_own, texts in runs],
+            "text": "".join(chr(byte) if 0x20 <= byte < 0x7F else "." for byte in row),
+        })  # fmt: skip
+    return lines
