@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -221,6 +222,38 @@ def test_a_page_is_printed_to_the_same_bytes_twice(document):
     first = print_page(page)
     assert first.startswith(b"%PDF-")
     assert first == print_page(page)
+
+
+@pytest.mark.parametrize("suffix", ["html", "md", "json", "ipynb"])
+def test_the_same_input_gives_the_same_bytes(tmp_path, monkeypatch, suffix):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    found = []
+    for run, seed in enumerate(("1", "2")):  # nothing may depend on the order of a set
+        path = tmp_path / f"{run}.{suffix}"
+        subprocess.run(
+            [sys.executable, "-m", "vmcoredd_lab", "report", SAMPLE, "-o", path], check=True, capture_output=True,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        )  # fmt: skip
+        found.append(path.read_bytes())
+    assert found[0] == found[1]
+    assert b"2023-11-14 22:13 UTC" in found[0]
+
+
+@pytest.mark.parametrize("kind", ["cut", "no dumps", "redacted", "device dump"])
+def test_json_of_every_kind_of_file_is_what_its_schema_says(tmp_path, kind):
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = json.loads(package_text("vmcoredd_lab.report", "data", "report-1.schema.json"))
+    what = PARITY if kind == "device dump" else SAMPLE
+    if kind == "cut":
+        what = tmp_path / "vmcore"
+        what.write_bytes(SAMPLE.read_bytes()[:400_000])
+    if kind == "no dumps":
+        image = vl.open_vmcore(SAMPLE).to_image()
+        image.notes[:] = [note for note in image.notes if not note.is_device_dump]
+        what = vl.open_vmcore(image.open())
+    found = build(opened_of(what), date=DATE)
+    plain = json.loads(json.dumps((redact(found) if kind == "redacted" else found).as_dict()))
+    jsonschema.Draft202012Validator(schema).validate(plain)
 
 
 def test_a_notebook_goes_on_where_the_report_ends(document):
