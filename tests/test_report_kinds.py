@@ -330,7 +330,20 @@ def test_registers_that_hold_addresses_have_no_value_in_a_redacted_report(plante
     at, value = taken.columns.index("register"), taken.columns.index("value")
     rows = {row[at] or "": row[value] for row in taken.rows}
     assert rows["PCIE_FW"] is not None
-    assert all(number is None for name, number in rows.items() if "MACID" in name or "MAC_ADDR" in name)
+    private = ("MACID", "MAC_ADDR", "CLS_TCAM", "MACB_SPECIFIC", "VLAN", "EFUSE")
+    assert all(number is None for name, number in rows.items() if any(word in name for word in private))
+
+
+def test_a_register_that_holds_an_address_by_chance_has_no_value(planted):
+    found = planted[0]
+    registers = found.adapters[0].registers
+    at, value = registers.columns.index("register"), registers.columns.index("value")
+    row = list(next(row for row in registers.rows if row[at] == "SGE_CONTROL"))
+    secrets = [0xCB00714D, 0x4D7100CB, 0xDEAD00BE, 0x01EFBE00, 0x07]  # of the IPv4 and the MAC address; and none
+    rows = [[*row[:value], number, *row[value + 1 :]] for number in secrets]
+    adapter = replace(found.adapters[0], registers=replace(registers, rows=rows))
+    taken = redact(replace(found, adapters=[adapter])).adapters[0].registers.rows
+    assert [row[value] for row in taken] == [None, None, None, None, 7]
 
 
 def test_the_same_secret_becomes_the_same_word(planted):

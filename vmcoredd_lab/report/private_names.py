@@ -114,6 +114,15 @@ class PrivateNames:
         forms = (f"({'|'.join(dict.fromkeys(_forms(kind, text)))})" for (kind, _), text in entries)
         self._every = re.compile(f"{_EDGE}(?:{'|'.join(forms)}){_END}", re.IGNORECASE) if entries else None
 
+    def numbers(self) -> frozenset[int]:
+        """Return the words of 32 bits that a register holds of the MAC and IPv4 addresses, in either byte order."""
+        held = [bytes.fromhex(canonical) for kind, canonical in self._known if kind == "mac" and len(canonical) == 12]
+        parts = [part for one in held for part in (one[:4], one[2:])]
+        found = [_address(canonical) for kind, canonical in self._known if kind == "ip"]
+        parts += [one.packed for one in found if one is not None and one.version == 4]
+        numbers = {int.from_bytes(part, order) for part in parts for order in ("little", "big")}
+        return frozenset(number for number in numbers if number >> 16)  # small ones are counts
+
     def clean(self, text: str) -> str:
         """Return a text with every private part replaced; what it gives away is learnt."""
         found = self._cleaned.get(text)

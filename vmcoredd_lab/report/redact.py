@@ -22,7 +22,8 @@ REMOVED_KEYS = frozenset((
 ))  # fmt: skip
 # Registers, and entities and fields of a comparison, that hold addresses, keys, frames or memory of the host.
 PRIVATE_REGISTER = re.compile(
-    r"MAC_?ID|MAC_?ADDR|_DA_|ADDR|KEY|SECRET|_DATA|BASE|_IP_|IPV?6|IPV?4|DSN|SERIAL|EPIO|TRC|TRACE|MBOX|MAILBOX|_MATCH|_DW",
+    r"MAC_?ID|MAC_?ADDR|MACB_SPECIFIC|_DA_|ADDR|KEY|SECRET|_DATA|R[DW]?DATA|WDATA|DEBUGDATA|BASE|_IP_|IPV?6|IPV?4|DSN|SERIAL|EFUSE"
+    r"|EPIO|TRC|TRACE|MBOX|MAILBOX|_MATCH|_DW|TCAM_[XY]|CLS_SRAM|VLAN|HASH_(?:HIGH|LOW|SRAM)|REQHDR|HDR_(?:HI|LO)$|DBGI_R",
     re.IGNORECASE,
 )
 PRIVATE_ENTITY = re.compile(
@@ -52,7 +53,6 @@ def redact(document: Document) -> Document:
             "domain": None,
             "layers": [_layer(one) for one in document.vmcore["layers"]],
         },
-        adapters=[_adapter(adapter) for adapter in document.adapters],
         cpus=_cpus(document.cpus) if document.cpus else None,
         differences=[_differences(pair) for pair in document.differences],
         redacted=True,
@@ -61,7 +61,8 @@ def redact(document: Document) -> Document:
     once = _walk(found, names.clean)
     names.settle()
     cleaned: Document = _walk(once, names.clean)
-    return cleaned
+    numbers = names.numbers()
+    return replace(cleaned, adapters=[_adapter(adapter, numbers) for adapter in cleaned.adapters])
 
 
 def _layer(text: str) -> str:
@@ -110,13 +111,16 @@ def _walk(value: Any, clean: Callable[[str], str]) -> Any:
     return value
 
 
-def _adapter(adapter: Adapter) -> Adapter:
+def _adapter(adapter: Adapter, numbers: frozenset[int]) -> Adapter:
+    """Return an adapter without the values of private registers; ``numbers`` are private wherever they are found."""
     if adapter.registers is None:
         return adapter
     columns = adapter.registers.columns
     name, value = columns.index("register"), columns.index("value")
     rows = [
-        [None if at == value and PRIVATE_REGISTER.search(row[name] or "_DATA") else one for at, one in enumerate(row)]
+        [*row[:value], None, *row[value + 1 :]]
+        if row[value] in numbers or PRIVATE_REGISTER.search(row[name] or "_DATA")
+        else row
         for row in adapter.registers.rows
     ]
     return replace(adapter, registers=Registers(columns, rows))
