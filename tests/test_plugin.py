@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 from builders import Segment, device_dump, elf, notes, vmcoreinfo
 
-from vmcoredd_lab.devices import registry
+import vmcoredd_lab as vl
+from vmcoredd_lab.devices import register, registry
 from vmcoredd_lab.problems import Problems
 
 PLUGIN = Path(__file__).parent / "plugin"
@@ -270,3 +271,34 @@ def test_a_cut_dump_of_the_toynic_keeps_what_is_there(program, tmp_path):
     path.write_bytes(toy_dump((UP, 1, 2), declared=0xFFFFFFFF))
     answer = program("entity", path, "ports", "--format", "json")
     assert (answer.returncode, [r["rx"] for r in json.loads(answer.stdout)]) == (1, [1])
+
+
+# -- in a notebook ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def toynic(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The decoder's class, and no decoder but the package's own known."""
+    known: dict[str, Any] = {}
+    monkeypatch.setattr(registry, "_from_entry_points", lambda: known)
+    space: dict[str, Any] = {}
+    exec((PLUGIN / "toynic_decoder.py").read_text(), space)
+    return space["ToyNic"]
+
+
+def test_a_registered_decoder_decodes_what_is_opened_from_then_on(toynic: Any, tmp_path: Path) -> None:
+    path = tmp_path / "vmcore"
+    path.write_bytes(vmcore(THREE_PORTS))
+    before = vl.open_vmcore(path).device_dumps[0]
+    assert before.decoder is None
+    assert register(toynic) is toynic
+    assert before.decoder is None  # what was looked at keeps what it was
+    assert vl.open_vmcore(path).device_dumps[0].decode().summary() == "firmware 7, 1 of 3 ports up"
+
+
+def test_what_is_no_decoder_is_not_registered(toynic: Any) -> None:
+    with pytest.raises(vl.UsageError, match="without driver, recognises"):
+        register(object)
+    toynic.driver = "cxgb4"
+    with pytest.raises(vl.UsageError, match="of a driver of its own"):
+        register(toynic)

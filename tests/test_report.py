@@ -123,7 +123,13 @@ def test_a_vmcore_that_is_cut_has_a_report_on_what_is_left(tmp_path):
     document = build(opened_of(cut))
     assert document.adapters[0].firmware_log[-1]["level"] == "EMERG"
     assert any("cut" in p["message"] or "ends" in p["message"] for p in document.problems)
-    assert "expected" in render(document).lower()
+    page = render(document)
+    assert "expected" in page.lower()
+    assert page.index('<span class="badge error">damaged</span>') < page.index("<main>")
+
+
+def test_a_sound_file_is_not_called_damaged(page):
+    assert ">damaged</span>" not in page
 
 
 def test_a_dump_without_decoder_is_listed(tmp_path):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,6 +61,44 @@ LINES = (
 )
 
 
+# The same secrets as other programs write them, each in a line that does not say what it is.
+SPELLINGS = {
+    "MAC in Cisco's form": "dead.00be.ef01",
+    "MAC in capitals": "DE:AD:00:BE:EF:01",
+    "MAC without separators": "dead00beef01",
+    "MAC with blanks": "de ad 00 be ef 01",
+    "MAC as an array": "0xde, 0xad, 0x00, 0xbe, 0xef, 0x01",
+    "MAC in HP's form": "dead00-beef02",
+    "IPv4 in hexadecimal": "cb00714d",
+    "IPv4 as the host stores it": "4d7100cb",
+    "IPv6 in full": "2001:0db8:85a3:0000:0000:8a2e:0370:7334",
+    "IPv6 without separators": "20010db885a3000000008a2e03707334",
+    "IPv6 in brackets": "[2001:DB8:85A3::8A2E:370:7334]:443",
+    "serial in small letters": "czj9140xyz",
+    "serial in hexadecimal": "435a4a3931343058595a",
+    "serial as bytes": "43 5a 4a 39 31 34 30 58 59 5a",
+    "serial in base64": "Q1pKOTE0MFhZW",
+    "host in capitals": "DB-PROD-17",
+    "host with its domain": "db-prod-17.customer.internal",
+    "host in hexadecimal": "64622d70726f642d3137",
+}
+ALONE = {
+    "host of a share": ("CIFS: \\\\{}\\backup is gone", "fileserver9"),
+    "host of an export": ("mounted {}:/srv/home", "nas-frankfurt"),
+    "host of a URL": ("fetching https://{}/kickstart", "deploy42"),
+    "domain of another land": ("ntp: peer {} is away", "time.acme-werke.de"),
+    "password": ("iscsi: password={} rejected", "hunter2hunter2"),
+    "home": ("cwd /home/{}/build", "mallory"),
+    "machine id": ("systemd[1]: machine ID {}", "9f86d081884c4d659a2feaa0c55ad015"),
+    "serial without a colon": ("disk S/N {} failed", "WD-WX31A9"),
+    "WWN": ("sd 0:0:0:0: wwn-0x{}", "5001438012345678"),
+    "GUID of a port": ("mlx5_0: guid {}", "0002:c903:00ab:cdef"),
+    "MAC of the firmware": ("adapter mac: {}", "0007433a4b5c"),
+    "boot option": ('Unknown kernel command line parameters "token={}"', "zzz-private"),
+    "link-local with a zone": ("from {}", "fe80::1ff:fe23:4567:890a%eth0"),
+}
+
+
 @pytest.fixture(scope="module")
 def document():
     return build(opened_of(SAMPLE), date=DATE)
@@ -68,10 +108,13 @@ def document():
 def planted():
     """A document of a vmcore full of secrets, and the secrets."""
     story = Story(seed=7, adapter_count=2)
-    for line in LINES:
-        story.kernel("info", line.format_map(PLANTED))
+    for line in (*SPELLINGS.values(), *(line.format_map(PLANTED) for line in LINES)):
+        story.kernel("info", f"eth9: {line}" if line in SPELLINGS.values() else line)
+    for line, secret in ALONE.values():
+        story.kernel("info", line.format(secret))
     core = vl.open_vmcore(TALES["firmware-crash"].tell(story).image(size=64 << 20).open())
-    secrets = dict(PLANTED)
+    secrets = PLANTED | SPELLINGS | {name: secret for name, (_, secret) in ALONE.items()}
+    secrets["host as the kernel has it"] = core.utsname["nodename"]
     for number, adapter in enumerate(story.adapters):
         secrets[f"serial of adapter {number}"] = serial_number(adapter)
         secrets[f"MAC of adapter {number}"] = mac_address(adapter, 0).hex(":")
@@ -125,7 +168,7 @@ def test_a_finding_leads_to_what_shows_its_evidence(document):
     assert (first["anchor"], second["anchor"]) == ("register-0-PCIE_FW", "log-0-399")
     assert '<a href="#registers-0" data-find="PCIE_FW">' in page
     assert 'id="log-0-399"' in page
-    assert "<mark>10</mark> <mark>c0</mark> <mark>00</mark> <mark>c0</mark>" in page
+    assert "<mark>10 c0 00 c0</mark>" in page
 
 
 def test_the_page_has_every_register_for_the_search(document):
@@ -181,6 +224,38 @@ def test_a_page_is_printed_to_the_same_bytes_twice(document):
     assert first == print_page(page)
 
 
+@pytest.mark.parametrize("suffix", ["html", "md", "json", "ipynb"])
+def test_the_same_input_gives_the_same_bytes(tmp_path, monkeypatch, suffix):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    found = []
+    for run, seed in enumerate(("1", "2")):  # nothing may depend on the order of a set
+        path = tmp_path / f"{run}.{suffix}"
+        subprocess.run(
+            [sys.executable, "-m", "vmcoredd_lab", "report", SAMPLE, "-o", path], check=True, capture_output=True,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        )  # fmt: skip
+        found.append(path.read_bytes())
+    assert found[0] == found[1]
+    assert b"2023-11-14 22:13 UTC" in found[0]
+
+
+@pytest.mark.parametrize("kind", ["cut", "no dumps", "redacted", "device dump"])
+def test_json_of_every_kind_of_file_is_what_its_schema_says(tmp_path, kind):
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = json.loads(package_text("vmcoredd_lab.report", "data", "report-1.schema.json"))
+    what = PARITY if kind == "device dump" else SAMPLE
+    if kind == "cut":
+        what = tmp_path / "vmcore"
+        what.write_bytes(SAMPLE.read_bytes()[:400_000])
+    if kind == "no dumps":
+        image = vl.open_vmcore(SAMPLE).to_image()
+        image.notes[:] = [note for note in image.notes if not note.is_device_dump]
+        what = vl.open_vmcore(image.open())
+    found = build(opened_of(what), date=DATE)
+    plain = json.loads(json.dumps((redact(found) if kind == "redacted" else found).as_dict()))
+    jsonschema.Draft202012Validator(schema).validate(plain)
+
+
 def test_a_notebook_goes_on_where_the_report_ends(document):
     nbformat = pytest.importorskip("nbformat")
     text = render_notebook(document, str(SAMPLE))
@@ -225,18 +300,56 @@ def test_no_secret_is_in_a_redacted_pdf(planted, tmp_path):
     assert [name for name, secret in secrets.items() if secret.lower() in text.lower()] == []
 
 
+def test_a_redacted_report_has_the_host_of_an_elf_vmcore_nowhere(shared_data, unpacked):
+    for folder in ("x86_64-story", "arm64", "i386"):
+        document = build(opened_of(unpacked(shared_data / "vmcore" / folder / "vmcore.elf.xz")), date=DATE)
+        host = document.vmcore["host"]
+        assert host in ("realvm", "realvm-arm64")
+        assert "realvm" in json.dumps(document.kernel_log)
+        assert host not in json.dumps(redact(document).as_dict())
+
+
+def test_a_bare_dump_that_is_named_after_a_host_has_no_name(tmp_path):
+    path = tmp_path / "db-prod-17_2026.dump"
+    shutil.copy(PARITY, path)
+    for suffix in ("html", "md", "json", "ipynb"):
+        vl.write_report(path, tmp_path / f"report.{suffix}", date=DATE, redact=True)
+        assert "db-prod-17" not in (tmp_path / f"report.{suffix}").read_text()
+
+
+def test_the_member_of_an_archive_is_not_named(tmp_path):
+    with tarfile.open(tmp_path / "x.tar", "w") as archive:
+        archive.add(SAMPLE, "var/crash/db-prod-17/vmcore")
+    document = build(opened_of(tmp_path / "x.tar"), date=DATE)
+    assert "db-prod-17" in str(document.vmcore["layers"])
+    assert "db-prod-17" not in json.dumps(redact(document).as_dict())
+
+
 def test_registers_that_hold_addresses_have_no_value_in_a_redacted_report(planted):
     taken = redact(planted[0]).adapters[0].registers
     at, value = taken.columns.index("register"), taken.columns.index("value")
     rows = {row[at] or "": row[value] for row in taken.rows}
     assert rows["PCIE_FW"] is not None
-    assert all(number is None for name, number in rows.items() if "MACID" in name or "MAC_ADDR" in name)
+    private = ("MACID", "MAC_ADDR", "CLS_TCAM", "MACB_SPECIFIC", "VLAN", "EFUSE")
+    assert all(number is None for name, number in rows.items() if any(word in name for word in private))
+
+
+def test_a_register_that_holds_an_address_by_chance_has_no_value(planted):
+    found = planted[0]
+    registers = found.adapters[0].registers
+    at, value = registers.columns.index("register"), registers.columns.index("value")
+    row = list(next(row for row in registers.rows if row[at] == "SGE_CONTROL"))
+    secrets = [0xCB00714D, 0x4D7100CB, 0xDEAD00BE, 0x01EFBE00, 0x07]  # of the IPv4 and the MAC address; and none
+    rows = [[*row[:value], number, *row[value + 1 :]] for number in secrets]
+    adapter = replace(found.adapters[0], registers=replace(registers, rows=rows))
+    taken = redact(replace(found, adapters=[adapter])).adapters[0].registers.rows
+    assert [row[value] for row in taken] == [None, None, None, None, 7]
 
 
 def test_the_same_secret_becomes_the_same_word(planted):
     texts = [row["text"] for row in redact(planted[0]).kernel_log]
     words = {word for text in texts for word in re.findall(r"\[serial \d+\]", text)}
-    assert len(words) == 3  # of the USB device, and of two adapters
+    assert len(words) == 4  # of the USB device, of a disk, and of two adapters
 
 
 def test_a_firmware_version_is_no_ip_address(document):

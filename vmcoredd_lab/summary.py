@@ -31,7 +31,7 @@ def summarise(opened: OpenedFile) -> dict[str, Any]:
 
 def kernel_facts(core: Any) -> dict[str, Any]:
     """Return what the vmcore says of the kernel and the machine, JSON-ready; what is not known is None."""
-    info, identity = core.vmcoreinfo, core.container.identity()
+    info, identity = core.vmcoreinfo, core.container.identity() | core.utsname
     log, panicked = _kernel_log(core), _panicked(core)
     if log["panic"] and log["panic"]["cpu"] is None:
         log["panic"]["cpu"] = panicked  # not every kernel prints it
@@ -40,6 +40,7 @@ def kernel_facts(core: Any) -> dict[str, Any]:
         "kernel_release": info.release or identity.get("release"),
         "kernel_version": identity.get("version"),
         "host": identity.get("nodename"),
+        "domain": identity.get("domainname"),
         "crash_time": when.isoformat().replace("+00:00", "Z") if when else None,
         "crash_time_note": info.crash_time_note,
         **log,

@@ -75,7 +75,8 @@ def plot_timeline(timeline: Any, figure: Figure | None = None, colours: dict[str
         ax.patch.set_alpha(0)
     for ax, (clock, events) in zip(remaining, own.items(), strict=True):
         _own_axes(ax, clock, events, shades, used)
-    _legend(axes[0], shades, used)
+    panicked = any(row["source"] == "panic" and row["time"] is not None for row in rows)
+    _legend(axes[0], shades, used, above=2.2 if panicked else 0.5)
     return axes[0]
 
 
@@ -163,7 +164,8 @@ def _lanes(ax: Axes, names: list[str], shades: dict[str, str]) -> None:
     ax.tick_params(axis="y", length=0)
 
 
-def _legend(ax: Axes, shades: dict[str, str], used: set[str]) -> None:
+def _legend(ax: Axes, shades: dict[str, str], used: set[str], above: float) -> None:
+    """Name the levels above the axes, ``above`` so many letters: the panic's line may stand between."""
     from matplotlib.lines import Line2D
 
     levels = [level for level in _HEIGHTS if level in used]
@@ -175,8 +177,8 @@ def _legend(ax: Axes, shades: dict[str, str], used: set[str]) -> None:
         )
         for level in levels
     ]
-    ax.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1), ncols=9, frameon=False, handlelength=1.1,
-              handletextpad=0.4, columnspacing=1.1, fontsize="small")  # fmt: skip
+    ax.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=above, ncols=9, frameon=False,
+              handlelength=1.1, handletextpad=0.4, columnspacing=1.1, fontsize="small")  # fmt: skip
 
 
 def _label(source: str, device: str | None) -> str:

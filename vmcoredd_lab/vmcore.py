@@ -200,6 +200,22 @@ class Vmcore:
         except NotInFileError as error:
             return error
 
+    @cached_property
+    def utsname(self) -> dict[str, str]:
+        """What the crashed kernel calls itself: ``nodename``, ``domainname``, ``release``, ``version``, ``machine``.
+
+        From makedumpfile's header, else from the kernel's memory (:mod:`vmcoredd_lab.kernel.utsname`). Names that are not set
+        are left out; empty where neither has any.
+        """
+        from vmcoredd_lab.kernel.utsname import read_utsname
+
+        names = ("nodename", "domainname", "release", "version", "machine")
+        held = self._container.identity()
+        if "nodename" not in held:
+            found = read_utsname(self.memory, self.vmcoreinfo)
+            held = {name: escape(value) for name, value in found.items() if value not in (b"", b"(none)")} or held
+        return {name: held[name] for name in names if name in held}
+
     def timeline_table(self, anchors: Iterable[Any] = (), *, find_anchors: bool = True) -> Table:
         """Return the events of all sources as a table (:data:`~vmcoredd_lab.analysis.timeline.TIMELINE`)."""
         from vmcoredd_lab.analysis.timeline import timeline_table
@@ -421,7 +437,7 @@ class Vmcore:
             found = vmcoreinfo_in_memory(chunks())
         if found is not None:
             text, self._kernel_byteorder = found
-            for name in ("memory", "_log", "panic", "dmesg"):
+            for name in ("memory", "_log", "panic", "dmesg", "utsname"):
                 self.__dict__.pop(name, None)
             self.__dict__["vmcoreinfo"] = Vmcoreinfo(text)
         return found is not None

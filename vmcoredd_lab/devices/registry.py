@@ -7,16 +7,18 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from vmcoredd_lab.errors import NotInFileError
+from vmcoredd_lab.errors import NotInFileError, UsageError
 from vmcoredd_lab.problems import Problems
 from vmcoredd_lab.source import Buffer
+from vmcoredd_lab.text import escape
 
 if TYPE_CHECKING:
     from vmcoredd_lab.devices.dump import DeviceDump
 
-__all__ = ["OPTIONAL", "Decoder", "decoder_for", "leading", "offered", "sniff"]
+__all__ = ["OPTIONAL", "Decoder", "decoder_for", "leading", "offered", "register", "sniff"]
 
 GROUP = "vmcoredd_lab.devices"
+REQUIRED = ("driver", "recognises", "payload_size", "summary", "check")
 
 
 # Methods that a decoder has where its device has the like, and what is missing where it has not. A table's schema is the
@@ -85,6 +87,26 @@ def _from_entry_points() -> dict[str, type[Decoder]]:
                 f"the decoder {point.name} ({point.value}) cannot be loaded: {error}", RuntimeWarning, stacklevel=2
             )
     return found
+
+
+def register(decoder: type[Decoder]) -> type[Decoder]:
+    """Make a decoder known to this process, as an entry point makes it known to all; for notebooks. Also a class decorator.
+
+    It takes the place of one of the same driver that was registered so. Dumps that were looked at before keep what they have.
+
+    Raises
+    ------
+    UsageError: it is not a decoder, or of a driver that has one in the package.
+    """
+    missing = [name for name in REQUIRED if not hasattr(decoder, name)]
+    driver = getattr(decoder, "driver", "")
+    if missing or not driver or driver in _decoders():
+        raise UsageError(
+            "this cannot be registered as a decoder", expected=f"a class with {', '.join(REQUIRED)}, of a driver of its own",
+            got=f"without {', '.join(missing)}" if missing else f"driver {escape(str(driver))!r}", hint="docs/new-decoder.md",
+        )  # fmt: skip
+    _from_entry_points()[driver] = decoder
+    return decoder
 
 
 def decoder_for(driver: str | None) -> type[Decoder] | None:

@@ -13,7 +13,7 @@ from vmcoredd_lab.devices.dump import DeviceDump
 from vmcoredd_lab.errors import VmcoreddLabError
 from vmcoredd_lab.opening import OpenedFile
 from vmcoredd_lab.report.cpus import build_cpus
-from vmcoredd_lab.report.document import Adapter, Document, Finding, Highlight, Registers
+from vmcoredd_lab.report.document import Adapter, Document, Finding, Highlight, Records, Registers
 from vmcoredd_lab.report.events import differences, timeline
 from vmcoredd_lab.report.places import Places
 from vmcoredd_lab.summary import summarise
@@ -42,16 +42,17 @@ def build(
     vmlinux: str | os.PathLike[str] | None = None,
 ) -> Document:
     """Return the document. Every device dump is read whole, so that ``problems`` is complete."""
+    entities = [_entities(dump) for dump in opened.device_dumps]  # then the check need not inflate them once more
     opened.check()
     diagnosis = opened.diagnosis
-    decoded = [_adapter(dump, i, diagnosis) for i, dump in enumerate(opened.device_dumps) if dump.decoder is not None]
+    decoded = [_adapter(dump, i, entities[i], diagnosis) for i, dump in enumerate(opened.device_dumps)]
     adapters = [adapter for adapter in decoded if adapter is not None]
     facts = summarise(opened)
     dumps, problems = facts.pop("device_dumps"), facts.pop("problems")
-    notes: list[dict[str, Any]] = []
-    segments: list[dict[str, Any]] = []
+    notes: Records = []
+    segments: Records = []
     left_out = log_left_out = 0
-    log: list[dict[str, Any]] = []
+    log: Records = []
     if opened.core is not None:
         notes = opened.core.notes_table().records()
         table = opened.core.segments_table()
@@ -82,7 +83,7 @@ def build(
     )
 
 
-def _kernel_log(core: Vmcore) -> tuple[list[dict[str, Any]], int]:
+def _kernel_log(core: Vmcore) -> tuple[Records, int]:
     """Return the end of the kernel log, each record with the line that dmesg prints, and how many are left out."""
     from vmcoredd_lab.kernel.printed import readable, stamp
 
@@ -121,12 +122,10 @@ def _finding(one: rules.Finding, places: Places) -> Finding:
     )
 
 
-def _adapter(dump: DeviceDump, index: int, diagnosis: Diagnosis) -> Adapter | None:
-    try:
-        nic = dump.decode()
-    except VmcoreddLabError:
-        return None  # recorded among the problems
-    entities = _entities(nic)
+def _adapter(dump: DeviceDump, index: int, entities: Records | None, diagnosis: Diagnosis) -> Adapter | None:
+    nic = _decoder(dump)
+    if nic is None:
+        return None
     log, log_missing = _records(nic, "firmware_log_table")
     causes, causes_missing = _records(nic, "interrupt_causes_table")
     identity = getattr(nic, "identity", dict)
@@ -160,7 +159,7 @@ def _registers(nic: Any) -> Registers | None:
     return Registers(names, [list(row) for row in zip(*map(table.values, names), strict=True)])
 
 
-def _records(nic: Any, method: str) -> tuple[list[dict[str, Any]] | None, str | None]:
+def _records(nic: Any, method: str) -> tuple[Records | None, str | None]:
     """Return the rows of a decoder's table, or None and why; neither where the decoder has no such table."""
     table = getattr(nic, method, None)
     if table is None:
@@ -172,9 +171,17 @@ def _records(nic: Any, method: str) -> tuple[list[dict[str, Any]] | None, str | 
     return rows.records(), None
 
 
-def _entities(nic: Any) -> list[dict[str, Any]] | None:
+def _decoder(dump: DeviceDump) -> Any:
+    """Return a dump decoded; None where it cannot be, which is among the problems."""
+    try:
+        return dump.decode() if dump.decoder is not None else None
+    except VmcoreddLabError:
+        return None
+
+
+def _entities(dump: DeviceDump) -> Records | None:
     """Return the entities with every column that the report uses; None where the decoder knows of none."""
-    rows, _ = _records(nic, "entities_table")
+    rows, _ = _records(_decoder(dump), "entities_table")
     return None if rows is None else [dict.fromkeys(ENTITY_COLUMNS) | row for row in rows]
 
 

@@ -5,7 +5,18 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-__all__ = ["SCHEMA", "Adapter", "Cpus", "Differences", "Document", "Finding", "Highlight", "Registers", "Timeline"]
+__all__ = [
+    "SCHEMA",
+    "Adapter",
+    "Cpus",
+    "Differences",
+    "Document",
+    "Finding",
+    "Highlight",
+    "Records",
+    "Registers",
+    "Timeline",
+]
 
 SCHEMA = "vmcoredd-lab/report/1"
 

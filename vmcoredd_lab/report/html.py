@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import os
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
 from vmcoredd_lab.kernel.printk import LEVELS
 from vmcoredd_lab.package_data import package_text
-from vmcoredd_lab.report.document import Adapter, Document, Finding, Timeline
+from vmcoredd_lab.report.document import Adapter, Document, Finding
+from vmcoredd_lab.report.picture import firmware_log_picture, timeline_picture
 from vmcoredd_lab.report.template import render_template
-from vmcoredd_lab.text import plural
 
 __all__ = ["render"]
 
-# Stand-ins that matplotlib takes as colours; in the page they become CSS variables and follow the reader's theme.
-_INK, _LINE, _WARN = "#010203", "#040506", "#010209"
-_LEVELS = {
-    "EMERG": "#010201", "CRIT": "#010202", "ERR": "#010204", "NOTICE": "#010205", "INFO": "#010206", "DEBUG": "#010207",
-    "UNKNOWN": "#010208",
-}  # fmt: skip
+_LEVELS = ("EMERG", "CRIT", "ERR", "NOTICE", "INFO", "DEBUG", "UNKNOWN")  # of the firmware's log
 
 
 def render(document: Document, template: str | os.PathLike[str] | None = None) -> str:
@@ -42,7 +35,7 @@ def render(document: Document, template: str | os.PathLike[str] | None = None) -
         adapters=views,
         stacks=_stacks(document),
         view_of={view["adapter"].index: view for view in views},
-        timeline_plot=_timeline_plot(document.timeline) if document.timeline else None,
+        timeline_plot=timeline_picture(document.timeline.events) if document.timeline else None,
         style=_resource("style.css"),
         script=_resource("script.js"),
     )
@@ -87,7 +80,7 @@ def _view(adapter: Adapter, findings: Sequence[Finding]) -> dict[str, Any]:
         "adapter": adapter,
         "causes": causes,
         "failed": failed,
-        "plot": _plot(adapter) if adapter.firmware_log else None,
+        "plot": firmware_log_picture(adapter.firmware_log, adapter.name) if adapter.firmware_log else None,
         "registers": "\n".join(f"{name}\t{address:#x}\t{_word(value)}" for name, address, value in registers),
         "cited": [row for row in registers if row[0].split(" ")[0] in cited],
         "levels": [n for n in _LEVELS if any(e["level"] == n for e in adapter.firmware_log or [])],
@@ -100,88 +93,13 @@ def _word(value: int | None) -> str:
 
 def _registers(adapter: Adapter) -> list[tuple[str, int, int | None]]:
     """Return name with scope or instance, address and value of each register."""
-    if adapter.registers is None:
+    if adapter.registers is None or not adapter.registers.rows:
         return []
-    found = []
-    for values in adapter.registers.rows:
-        row = dict(zip(adapter.registers.columns, values, strict=True))
-        instance = f"[{row['instance']}]" if row.get("instance") is not None else None
-        label = " ".join(filter(None, [row["register"] or "", row.get("scope") or instance]))
-        found.append((label, row["address"], row["value"]))
-    return found
-
-
-def _timeline_plot(timeline: Timeline) -> Any:
-    """Return the timeline's picture as SVG."""
-    from vmcoredd_lab.timeline_plot import figure_height, plot_timeline
-
-    shades = {name.lower(): colour for name, colour in _LEVELS.items()}
-    shades |= {"alert": shades["emerg"], "warn": _WARN, "ink": _INK, "soft": _INK, "line": _LINE}
-    events = [row for row in timeline.events if row["source"] not in ("panic", "collection")]
-    tied = {
-        (row["source"], row["device"] if row["source"] != "dmesg" else None)
-        for row in events
-        if row["time"] is not None
-    }
-    own = {row["clock"] for row in events if row["time"] is None}
-    label = f"Timeline: {plural(len(events), 'event')} by source and level"
-
-    def draw(figure: Any) -> None:
-        plot_timeline(timeline.events, figure, shades)
-
-    return _svg(draw, (9.5, figure_height(len(tied), len(own))), "timeline", label)
-
-
-def _plot(adapter: Adapter) -> Any:
-    """Return the firmware log's plot as SVG."""
-    from vmcoredd_lab.plots import plot_firmware_log
-    from vmcoredd_lab.tables import Column, Schema, Table
-
-    names = ("timestamp", "facility", "level")
-    rows = adapter.firmware_log or []
-    table = Table(
-        Schema("firmware_log", "", tuple(Column(n, "text", "") for n in names)),
-        {n: [row[n] for row in rows] for n in names},
-    )
-    lanes = len({row["facility"] for row in rows})
-    label = f"Firmware log of {adapter.name}: {plural(len(rows), 'entry', 'entries')} over the firmware's clock, by facility"
-
-    def draw(figure: Any) -> None:
-        axes = figure.add_subplot()
-        axes.patch.set_alpha(0)
-        plot_firmware_log(table, axes, _LEVELS)
-
-    return _svg(draw, (10, 1.1 + 0.22 * max(lanes, 4)), f"adapter-{adapter.index}", label)
-
-
-def _numbered(svg: str, salt: str) -> str:
-    """Return a picture whose ids are counted: matplotlib makes some from addresses in memory, which differ from run to run."""
-    names = {name: f"{salt}-{n}" for n, name in enumerate(dict.fromkeys(re.findall(r'\bid="([^"]+)"', svg)))}
-    return re.sub(r'(\bid="|url\(#|href="#)([^")]+)', lambda found: found[1] + names.get(found[2], found[2]), svg)
-
-
-def _svg(draw: Callable[[Any], None], size: tuple[float, float], salt: str, label: str) -> Any:
-    """Return a picture as SVG that takes its colours from the page; the same input gives the same bytes."""
-    import matplotlib as mpl
-    from markupsafe import Markup
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
-    style: Any = {
-        "svg.fonttype": "none", "svg.hashsalt": salt, "font.family": "sans-serif", "font.size": 9,
-        "text.color": _INK, "axes.labelcolor": _INK, "xtick.color": _INK, "ytick.color": _INK, "axes.edgecolor": _LINE,
-        "grid.color": _LINE,
-    }  # fmt: skip
-    with mpl.rc_context(style):
-        figure = Figure(figsize=size, layout="constrained")
-        figure.patch.set_alpha(0)
-        draw(figure)
-        buffer = io.StringIO()
-        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})  # type: ignore[no-untyped-call]
-    svg = buffer.getvalue()
-    svg = _numbered(svg[svg.index("<svg") :], salt)
-    for level, stand_in in _LEVELS.items():
-        svg = svg.replace(stand_in, f"var(--{level.lower()})")
-    svg = svg.replace(_WARN, "var(--warning)").replace(_INK, "var(--ink-soft)").replace(_LINE, "var(--line)")
-    head, rest = svg.split(">", 1)
-    return Markup(f'{head} role="img" aria-label="{{}}">').format(label) + Markup(rest)  # noqa: S704  made here
+    columns = dict(zip(adapter.registers.columns, zip(*adapter.registers.rows, strict=True), strict=True))
+    nothing = [None] * len(adapter.registers.rows)
+    names, scopes, instances = (columns.get(name, nothing) for name in ("register", "scope", "instance"))
+    labels = [
+        " ".join(filter(None, [name, scope or (f"[{instance}]" if instance is not None else None)]))
+        for name, scope, instance in zip(names, scopes, instances, strict=True)
+    ]
+    return list(zip(labels, columns["address"], columns["value"], strict=True))

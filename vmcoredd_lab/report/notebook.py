@@ -86,7 +86,10 @@ def _execute(notebook: Any) -> None:
     except ImportError:
         raise _missing("ipykernel") from None
     try:
-        NotebookClient(notebook, timeout=SECONDS, kernel_name="python3", record_timing=False).execute()
+        quiet = ["--log-level=ERROR"]  # the kernel warns of its transport; what cells print is in the notebook
+        NotebookClient(
+            notebook, timeout=SECONDS, kernel_name="python3", record_timing=False, extra_arguments=quiet
+        ).execute()
     except CellExecutionError as error:
         raise OutputError(f"a cell of the notebook failed: {error.ename}: {error.evalue}") from None
 

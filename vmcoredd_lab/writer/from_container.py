@@ -12,8 +12,9 @@ from vmcoredd_lab.containers.elf_structs import PT_LOAD, PT_NOTE, machine_number
 from vmcoredd_lab.containers.kdump import KdumpContainer
 from vmcoredd_lab.containers.kdump_bitmaps import ABSENT, EXCLUDED, PRESENT
 from vmcoredd_lab.containers.kdump_split import SplitContainer
-from vmcoredd_lab.errors import NotInFileError, UsageError
+from vmcoredd_lab.errors import UsageError
 from vmcoredd_lab.kernel.linear import LinearMap
+from vmcoredd_lab.kernel.utsname import NEW_UTSNAME, read_utsname
 from vmcoredd_lab.model import ImageNote, KdumpFacts
 from vmcoredd_lab.notes.header import NHDR
 from vmcoredd_lab.source.base import Buffer, ByteSource
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["image_of"]
 
 Array = np.ndarray[Any, Any]
-UTSNAME = ("sysname", "nodename", "release", "version", "machine", "domainname")  # struct new_utsname
 _NUMBERS = (
     "tv_sec",
     "tv_usec",
@@ -38,7 +38,6 @@ _NUMBERS = (
     "device_blocks",
     "written_blocks",
 )
-_UTS = 65  # __NEW_UTS_LEN + 1, include/uapi/linux/utsname.h
 _KDUMP_STATUS = 0x8 | 0x10  # incomplete, excluded vmemmap; the other bits are compressions
 
 
@@ -106,7 +105,7 @@ def _of_elf(core: Vmcore, container: ElfContainer, machine: str | None) -> Vmcor
     table["memsz"] = np.maximum(table["memsz"], table["filesz"])
     table["pages"] = _has_whole_pages(table, container.source, image.page_size)
     image.segments.extend(table, container.source)
-    image.facts.utsname = _utsname(core)
+    image.facts.utsname = read_utsname(core.memory, core.vmcoreinfo)
     image.as_opened = AsOpened(container.source, image)
     return image
 
@@ -119,18 +118,6 @@ def _has_whole_pages(table: Array, source: ByteSource, page: int) -> bool:
     first = int(held["place"][0] - held["paddr"][0] % np.uint64(page))
     offsets, _, ends = places(table, first, page)
     return bool((offsets == table["place"])[table["filesz"] > 0].all()) and int(ends[-1]) <= source.size
-
-
-def _utsname(core: Vmcore) -> dict[str, bytes]:
-    """Return init_uts_ns from memory, which makedumpfile's header holds; empty where VMCOREINFO does not say where it is."""
-    info = core.vmcoreinfo
-    try:
-        at = int(info["SYMBOL(init_uts_ns)"], 16) + int(info["OFFSET(uts_namespace.name)"])
-        raw = core.memory.read(at, _UTS * len(UTSNAME), space="virtual")
-    except (KeyError, ValueError, NotInFileError):
-        return {}
-    members = [raw[i * _UTS : (i + 1) * _UTS].split(b"\0")[0] for i in range(len(UTSNAME))]
-    return dict(zip(UTSNAME, members, strict=True)) if members[0] == b"Linux" else {}
 
 
 # -- kdump-compressed -------------------------------------------------------------------------------------------------
@@ -147,7 +134,7 @@ def _of_kdump(core: Vmcore, container: KdumpContainer | SplitContainer, machine:
     erased = Buffer(first.source, sub["offset_eraseinfo"], sub["size_eraseinfo"]) if sub["size_eraseinfo"] else None
     numbers = {name: int(header[name]) for name in _NUMBERS}
     image.facts = KdumpFacts(
-        utsname={name: bytes(header[name]).split(b"\0")[0] for name in UTSNAME},
+        utsname={one.name: bytes(header[one.name]).split(b"\0")[0] for one in NEW_UTSNAME.members},
         status=int(header["status"]) & _KDUMP_STATUS,
         dump_level=sub["dump_level"],
         phys_base=sub["phys_base"],

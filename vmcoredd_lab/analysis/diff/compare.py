@@ -71,7 +71,7 @@ class _Comparison:
             self.logs()
             rowwise = {view.entity for view in self.rules.views} - self.rules.also_bytes
             for name in names:
-                if name not in rowwise and name not in _LOGS and self.same_chip:
+                if name not in rowwise and name not in _LOGS and self.same_chip and self.wanted.may_have("data"):
                     self.bytes(name)
                 advance(1)
         self.wanted.check(self.known)
@@ -144,9 +144,9 @@ class _Comparison:
     def same_bytes(self, entity: str) -> bool:
         """Return whether an entity is the same on both sides, so that nothing of it need be decoded.
 
-        Where globs were given it is decoded all the same: they may name what is in it.
+        Where globs of names were given it is decoded all the same: they may name what is in it.
         """
-        if not self.same_chip or self.wanted.only or self.wanted.ignore:
+        if not self.same_chip or not self.wanted.whole_classes:
             return False
         if not isinstance(self.a, DecodedSnapshot) or not isinstance(self.b, DecodedSnapshot):
             return False

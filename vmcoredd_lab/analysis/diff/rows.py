@@ -115,6 +115,15 @@ class Wanted:
             return False
         return not self._any(self.ignore, lower)
 
+    @property
+    def whole_classes(self) -> bool:
+        """True where nothing is chosen but whole classes, so that no name of what differs decides."""
+        return not self.ignore and all(glob in CLASSES for glob in self.only)
+
+    def may_have(self, kind: str) -> bool:
+        """Return False where no difference of a class is asked for, whatever its names are."""
+        return not (self.only and self.whole_classes) or kind in self.only
+
     @staticmethod
     def _any(globs: list[str], names: list[str]) -> bool:
         return any(fnmatchcase(name, glob) for glob in globs for name in names)

@@ -288,7 +288,9 @@ class Cxgb4(TableViews):
                 self._newer_layout(entity.number, error)
 
     def _check_pieces(self, entity: EntityHeader, most: int) -> int:
-        """Inflate an entity to find what is damaged, up to so many bytes; return how many it was."""
+        """Inflate an entity to find what is damaged, up to so many bytes; return how many it was. Nothing of it is kept."""
+        if self.is_known(entity.number):
+            return 0  # what is wrong with it is known as well
         inflated = 0
         for piece in self._pieces(entity, self.problems):
             inflated += piece.size

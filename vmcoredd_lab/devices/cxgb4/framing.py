@@ -16,6 +16,7 @@ from vmcoredd_lab.structs import ByteOrder
 
 __all__ = ["Decoded", "Piece", "decoded_size", "join", "looks_like_piece", "pieces"]
 
+HEADER = COMPRESS_HDR.size()
 COMPRESS_ID = 17
 LARGEST_PIECE = 1 << 20  # the driver cuts at 64512
 LARGEST_PADDING = 3
@@ -46,8 +47,7 @@ class Piece:
 
 def looks_like_piece(stored: memoryview, byteorder: ByteOrder) -> bool:
     """Return True where the stored bytes begin with a piece's header and a zlib header behind it (RFC 1950)."""
-    head = COMPRESS_HDR.size()
-    start = bytes(stored[head : head + 2])
+    start = bytes(stored[HEADER : HEADER + 2])
     return (
         _header(stored, 0, byteorder) is not None
         and len(start) == 2
@@ -62,19 +62,18 @@ def decoded_size(stored: memoryview, byteorder: ByteOrder, limit: int) -> int | 
     ``stored`` is the entity with its padding.
     """
     total = position = 0
-    size = COMPRESS_HDR.size()
     while len(stored) - position > LARGEST_PADDING:
         piece = _header(stored, position, byteorder)
         if piece is None:
             return None
         total += piece[0]
-        position += size + piece[1]
+        position += HEADER + piece[1]
     return total if position <= len(stored) and total <= limit else None
 
 
 def _header(stored: memoryview, position: int, byteorder: ByteOrder) -> tuple[int, int] | None:
     """Return (decompressed size, compressed size) of the piece at ``position``, None where its header is impossible."""
-    if len(stored) < position + COMPRESS_HDR.size():
+    if len(stored) < position + HEADER:
         return None
     # compress_id at 0, decompress_size at 8, compress_size at 16 of struct cudbg_compress_hdr
     word = int.from_bytes(stored[position : position + 4], byteorder)
@@ -120,10 +119,9 @@ def pieces(
     where, offset: name and place of the entity, for ``problems``
     """
     position = total = failed = 0
-    head = COMPRESS_HDR.size()
     while len(stored) - position > LARGEST_PADDING and failed < MOST_DAMAGED:
         sizes = _header(stored, position, byteorder)
-        start = position + head
+        start = position + HEADER
         data, used = _stream(stored, start)
         whole = used is not None
         outside = sizes is not None and start + sizes[1] > len(stored)

@@ -72,7 +72,10 @@ class StoredEntities:
         return framing.pieces(stored, self.container.byteorder, **place)
 
     def _beginning(self, entity: EntityHeader) -> bytes | memoryview:
-        """Return an entity's decoded bytes, of a compressed one those of its first piece only."""
+        """Return an entity's decoded bytes, of a compressed one those of its first piece only, or all where they are known."""
+        known = self._cache.get(entity.number)
+        if known is not None:
+            return known.data
         if not self._compressed(entity):
             return self._stored(entity)
         first = next(self._pieces(entity, Problems()), None)
@@ -149,6 +152,10 @@ class StoredEntities:
     def _cache(self) -> dict[int, Decoded]:
         return {}
 
+    def is_known(self, number: int) -> bool:
+        """Return whether an entity has been inflated already."""
+        return number in self._cache
+
     def known_damage(self, number: int) -> list[tuple[int, int]]:
         """Return the damaged ranges of an entity as far as it has been inflated already."""
         known: Decoded | None = self._cache.get(number)
@@ -175,6 +182,15 @@ class StoredEntities:
 
     def decoded_size(self, entity: EntityHeader) -> int | None:
         """Return an entity's size decoded, as the chunk headers have it; None where they cannot be believed."""
+        if entity.number not in self._sizes:
+            self._sizes[entity.number] = self._decoded_size(entity)
+        return self._sizes[entity.number]
+
+    @cached_property
+    def _sizes(self) -> dict[int, int | None]:
+        return {}
+
+    def _decoded_size(self, entity: EntityHeader) -> int | None:
         if not entity.stored_size:
             return 0
         if entity.number not in self._affordable:
