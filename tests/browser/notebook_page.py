@@ -123,7 +123,7 @@ class Notebook:
         """Run code that shows a widget; return the output once it is painted."""
         said = self.run(code)
         assert "Traceback" not in said, said[-3000:]
-        output = self.page.locator(".jp-OutputArea-output").last
+        output = self.page.locator(".jp-OutputArea-output:not(:has(.vl-first))").last
         try:
             output.locator(ready).first.wait_for()
         except Exception as error:

@@ -30,6 +30,12 @@ def line(view: Any, number: int) -> str:
     return " ".join(one.locator(".vl-at, .vl-cells, .vl-text").all_inner_texts()).replace("\n", "")
 
 
+def byte(cells: Any, number: int) -> dict[str, float]:
+    """The place of a byte within the bytes of its line, which are 49 characters wide."""
+    box = cells.bounding_box()
+    return {"x": (number * 3 + number // 8 + 1) * box["width"] / 49, "y": box["height"] / 2}
+
+
 def goto(view: Any, text: str) -> None:
     view.locator(".vl-go").fill(text)
     view.locator(".vl-go").press("Enter")
@@ -95,10 +101,10 @@ def test_bytes_are_found_by_their_digits(view: Any) -> None:
 
 
 def test_the_mouse_selects_and_the_bytes_are_copied(view: Any, notebook: Notebook) -> None:
-    cells = view.locator(".vl-line").nth(4).locator(".vl-b")
-    cells.nth(1).hover()
+    cells = view.locator(".vl-line").nth(4).locator(".vl-cells")
+    cells.hover(position=byte(cells, 1))
     notebook.page.mouse.down()
-    cells.nth(4).hover()
+    cells.hover(position=byte(cells, 4))
     notebook.page.mouse.up()
     status(view, "4 bytes selected")
     for form, expected in {
@@ -110,7 +116,8 @@ def test_the_mouse_selects_and_the_bytes_are_copied(view: Any, notebook: Noteboo
 
 
 def test_the_keyboard_moves_and_selects(view: Any, notebook: Notebook) -> None:
-    view.locator(".vl-b").first.click()
+    cells = view.locator(".vl-cells").first
+    cells.click(position=byte(cells, 0))
     for key in ("ArrowDown", "ArrowRight", "Shift+ArrowRight", "Shift+ArrowDown"):
         notebook.page.keyboard.press(key)
     status(view, r"^00000022 · 18 bytes selected \(00000011 up to 00000023\)")
@@ -197,7 +204,8 @@ def test_structure_and_bytes_select_each_other(notebook: Notebook, vmcore: Path)
     view.locator(".vl-node", has_text="header_version").first.click()
     status(view, r"^00000008 · 4 bytes")
     notebook.picture("structure")
-    view.locator('.vl-b[data-c="0"]').first.click()
+    cells = view.locator(".vl-cells").first
+    cells.click(position=byte(cells, 0))
     expect(view.locator(".vl-node.vl-on")).to_contain_text("signature")
     expect(view.locator(".vl-field")).to_contain_text("disk_dump_header › signature")
 

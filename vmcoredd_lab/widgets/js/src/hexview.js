@@ -1,10 +1,12 @@
 // The hex view. The kernel is asked for the lines on screen and no others.
 
+import css from "./hexview.css";
 import { atShare, clamp, humanSize, parse, rowOf, share, shown, wire } from "./address.js";
 import { el, inert, toClipboard } from "./dom.js";
 import { COPY, inspect } from "./format.js";
 import { LineCache, ROW, unpack } from "./lines.js";
 import { LINE, Rows } from "./rows.js";
+import { addStyle } from "./style.js";
 import { Tree, sentence } from "./tree.js";
 import { Wire, bytesOf } from "./wire.js";
 
@@ -42,6 +44,7 @@ export class HexPane {
     this.closed = false;
     this.live = false;
     this.going = 0; // places that the kernel has been asked for and has not given yet
+    addStyle("hexview", css);
     this.build(host);
     this.listen();
     this.fromFirst();
@@ -134,7 +137,7 @@ export class HexPane {
     });
     let dragging = false;
     this.grid.addEventListener("mousedown", (/** @type {MouseEvent} */ e) => {
-      const at = this.lines.under(/** @type {HTMLElement} */ (e.target), this.end);
+      const at = this.lines.under(e, this.end);
       if (at === null || e.button !== 0) return;
       e.preventDefault();
       this.grid.focus();
@@ -145,7 +148,7 @@ export class HexPane {
     });
     this.grid.addEventListener("mousemove", (/** @type {MouseEvent} */ e) => {
       if (!dragging) return;
-      const at = this.lines.under(/** @type {HTMLElement} */ (e.target), this.end);
+      const at = this.lines.under(e, this.end);
       if (at !== null && at !== this.cursor) {
         this.cursor = at;
         this.changed(false);

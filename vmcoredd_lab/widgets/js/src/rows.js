@@ -6,6 +6,8 @@ import { byteClass, hex2, printable } from "./format.js";
 import { ROW, SAME } from "./lines.js";
 
 export const LINE = 20; // pixels
+const HEX_WIDTH = 16 * 3 + 1; // characters
+const TEXT_EDGE = 9; // pixels before the first character: a line and room
 
 /** @typedef {import("./lines.js").Line} Line */
 /** @typedef {{low: bigint, high: bigint, cursor: bigint, end: bigint, base: bigint}} Look what is selected, where the space ends, what addresses count from */
@@ -13,40 +15,36 @@ export const LINE = 20; // pixels
 const KINDS = ["", " vl-same", " vl-gap"];
 const HEX = Array.from({ length: 256 }, (_, b) => hex2(b));
 const TEXT = Array.from({ length: 256 }, (_, b) => printable(b));
-const CLASS = Array.from({ length: 256 }, (_, b) => byteClass(b));
+const CLASS = Array.from({ length: 256 }, (_, b) => `vl-${byteClass(b)}`);
 
 /** @type {HTMLElement | null} */
 let pattern = null;
 
-/** @returns {HTMLElement} a line with room for 16 bytes */
+/** @returns {HTMLElement} an empty line */
 function blank() {
-  if (!pattern) {
-    const cells = Array.from({ length: 16 }, (_, c) => el("span", { class: "vl-b", role: "gridcell", "data-c": c }));
-    const texts = Array.from({ length: 16 }, (_, c) => el("span", { class: "vl-t", "data-c": c }));
-    pattern = /** @type {HTMLElement} */ (el("div", { class: "vl-line", role: "row", style: `height:${LINE}px` }, el("span", { class: "vl-at", role: "rowheader" }),
-      el("span", { class: "vl-cells", role: "presentation" }, ...cells), el("span", { class: "vl-text", "aria-hidden": "true" }, ...texts), el("span", { class: "vl-note", role: "gridcell" })));
-  }
+  pattern ??= /** @type {HTMLElement} */ (el("div", { class: "vl-line", role: "row", style: `height:${LINE}px` }, el("span", { class: "vl-at", role: "rowheader" }),
+    el("span", { class: "vl-cells", role: "gridcell" }), el("span", { class: "vl-text", "aria-hidden": "true" }), el("span", { class: "vl-note", role: "gridcell" })));
   return /** @type {HTMLElement} */ (pattern.cloneNode(true));
 }
 
-/** One line: its elements, and what they show. */
+/**
+ * One line: its elements, and what they show. Bytes of one class that follow one another are one element: a page computes the
+ * style of each element, and a screen has hundreds of bytes.
+ */
 class Row {
-  /** @param {number} number */
-  constructor(number) {
+  /** @param {number} number @param {string} name of the byte under the cursor, for the grid */
+  constructor(number, name) {
+    this.name = name;
     this.node = blank();
     this.node.setAttribute("aria-rowindex", String(number));
-    const [at, cells, texts, note] = /** @type {HTMLElement[]} */ ([...this.node.children]);
+    const [at, cells, text, note] = /** @type {HTMLElement[]} */ ([...this.node.children]);
     this.at = at;
+    this.cells = cells;
+    this.text = text;
     this.note = note;
-    this.cells = /** @type {HTMLElement[]} */ ([...cells.children]);
-    this.texts = /** @type {HTMLElement[]} */ ([...texts.children]);
     /** @type {Line | null} */
     this.line = null;
-    this.told = ["vl-line", "", ""]; // class, address, note
-    this.words = new Array(32).fill("");
-    /** @type {string[]} */
-    this.classes = Array.from({ length: 32 }, (_, i) => (i < 16 ? "vl-b" : "vl-t"));
-    this.current = -1;
+    this.told = ["vl-line", "", "", "", ""]; // class, address, note, bytes, characters
   }
 
   /** @param {Line | null} line @param {bigint | null} start where the line is or will be @param {Look} look */
@@ -54,51 +52,65 @@ class Row {
     this.line = line;
     const special = line && line.kind !== ROW ? line : null;
     const selected = special && look.low < special.end && look.high >= special.start ? " vl-sel" : "";
-    this.tell(0, `vl-line${line ? KINDS[line.kind] : start === null ? " vl-empty" : " vl-late"}${selected}`);
-    this.tell(1, start === null ? "" : shown(start, look.end, look.base));
-    this.tell(2, special ? sentence(special, look) : "");
-    let current = -1;
-    if (!special) {
-      const from = start ?? 0n;
-      const low = Number(clampTo(look.low - from, -1n, 16n));
-      const high = Number(clampTo(look.high - from, -1n, 16n));
-      const held = line ? Number(line.end - from) : 0;
-      const cursor = line ? Number(clampTo(look.cursor - from, -1n, 16n)) : -1;
-      for (let c = 0; c < 16; c += 1) {
-        const beyond = c >= held;
-        const gone = beyond || ((/** @type {Line} */ (line).missing >> c) & 1) === 1;
-        const b = gone ? 0 : /** @type {any} */ (line).bytes[c];
-        const more = (gone ? "g" : CLASS[b]) + (!beyond && c >= low && c <= high ? " vl-sel" : "") + (!beyond && c === cursor ? " vl-cur" : "");
-        this.put(c, this.cells[c], beyond && (line || start === null) ? "" : gone ? "··" : HEX[b], "vl-b vl-" + more);
-        this.put(16 + c, this.texts[c], gone ? "" : TEXT[b], "vl-t vl-" + more);
-      }
-      if (cursor >= 0 && cursor < Math.min(16, held)) current = cursor;
+    if (this.differs(0, `vl-line${line ? KINDS[line.kind] : start === null ? " vl-empty" : " vl-late"}${selected}`)) this.node.className = this.told[0];
+    if (this.differs(1, start === null ? "" : shown(start, look.end, look.base))) this.at.textContent = this.told[1];
+    if (this.differs(2, special ? sentence(special, look) : "")) this.note.textContent = this.told[2];
+    if (special) return;
+    const from = start ?? 0n;
+    const within = (/** @type {bigint} */ address) => Number(clampTo(address - from, -1n, 16n));
+    const [low, high, cursor, held] = [within(look.low), within(look.high), line ? within(look.cursor) : -1, line ? Number(line.end - from) : 0];
+    /** @type {string[][]} */
+    const hex = [];
+    /** @type {string[][]} */
+    const text = [];
+    for (let c = 0; c < 16; c += 1) {
+      const beyond = c >= held;
+      const gone = beyond || ((/** @type {Line} */ (line).missing >> c) & 1) === 1;
+      const b = gone ? 0 : /** @type {any} */ (line).bytes[c];
+      const name = (gone ? "vl-g" : CLASS[b]) + (!beyond && c >= low && c <= high ? " vl-sel" : "") + (!beyond && c === cursor ? " vl-cur" : "");
+      append(hex, name, (beyond && (line || start === null) ? "  " : gone ? "··" : HEX[b]) + (c === 7 ? "  " : " "));
+      append(text, name, gone ? " " : TEXT[b]);
     }
-    if (this.current >= 0 && this.current !== current) {
-      this.cells[this.current].removeAttribute("aria-selected");
-      this.cells[this.current].removeAttribute("aria-label");
-    }
-    if (current >= 0) {
-      this.cells[current].setAttribute("aria-selected", "true");
-      this.cells[current].setAttribute("aria-label", `${this.told[1]} and ${current}: ${this.words[current] === "··" ? "missing" : this.words[current]}`);
-    }
-    this.current = current;
+    if (this.differs(3, hex.join("\n"))) this.cells.replaceChildren(...hex.map(([name, word]) => this.run("vl-b", name, word)));
+    if (this.differs(4, text.join("\n"))) this.text.replaceChildren(...text.map(([name, word]) => this.run("vl-t", name, word)));
   }
 
-  /** @param {number} which @param {string} text */
-  tell(which, text) {
-    if (this.told[which] === text) return;
+  /** @param {number} which @param {string} text @returns {boolean} whether a part of the line is to be written anew */
+  differs(which, text) {
+    const differs = this.told[which] !== text;
     this.told[which] = text;
-    if (which === 0) this.node.className = text;
-    else if (which === 1) this.at.textContent = text;
-    else this.note.textContent = text;
+    return differs;
   }
 
-  /** @param {number} i @param {HTMLElement} cell @param {string} word @param {string} name */
-  put(i, cell, word, name) {
-    if (this.words[i] !== word) cell.textContent = this.words[i] = word;
-    if (this.classes[i] !== name) cell.className = this.classes[i] = name;
+  /** @param {string} kind @param {string} name @param {string} word */
+  run(kind, name, word) {
+    const node = document.createElement("span");
+    node.className = `${kind} ${name}`;
+    node.textContent = word;
+    if (kind === "vl-b" && name.endsWith("vl-cur")) {
+      node.id = this.name;
+      node.setAttribute("aria-selected", "true");
+    }
+    return node;
   }
+
+  /** @param {MouseEvent} e @returns {number} which byte of the row the mouse is over */
+  byteUnder(e) {
+    const [hex, text] = [this.cells, this.text].map((part) => part.getBoundingClientRect());
+    if (e.clientX >= text.left) return clampByte(((e.clientX - text.left - TEXT_EDGE) / (text.width - TEXT_EDGE)) * 16);
+    const character = ((e.clientX - hex.left) / hex.width) * HEX_WIDTH;
+    return clampByte((character - (character > 24.5 ? 1 : 0) + 0.5) / 3);
+  }
+}
+
+/** @param {number} c */
+const clampByte = (c) => Math.max(0, Math.min(15, Math.floor(c)));
+
+/** @param {string[][]} runs @param {string} name @param {string} word */
+function append(runs, name, word) {
+  const last = runs[runs.length - 1];
+  if (last && last[0] === name) last[1] += word;
+  else runs.push([name, word]);
 }
 
 /** @param {bigint} value @param {bigint} low @param {bigint} high */
@@ -116,7 +128,9 @@ export class Rows {
   /** @param {HTMLElement} grid @param {number} count */
   constructor(grid, count) {
     grid.style.height = `${count * LINE}px`;
-    this.rows = Array.from({ length: count }, (_, i) => new Row(i + 1));
+    const name = `vl-cursor-${Math.random().toString(36).slice(2)}`;
+    this.rows = Array.from({ length: count }, (_, i) => new Row(i + 1, name));
+    grid.setAttribute("aria-activedescendant", name);
     grid.replaceChildren(...this.rows.map((row) => row.node));
   }
 
@@ -128,12 +142,13 @@ export class Rows {
     });
   }
 
-  /** @param {HTMLElement} target an element of a line @param {bigint} end of the space @returns {bigint | null} the byte it shows */
-  under(target, end) {
-    const line = this.rows.find((row) => row.node.contains(target))?.line;
-    if (!line) return null;
+  /** @param {MouseEvent} e @param {bigint} end of the space @returns {bigint | null} the byte under the mouse */
+  under(e, end) {
+    const row = this.rows.find((one) => one.node.contains(/** @type {Node} */ (e.target)));
+    const line = row?.line;
+    if (!row || !line) return null;
     if (line.kind !== ROW) return line.start;
-    const at = line.start + BigInt(target.dataset?.c ?? 0);
+    const at = line.start + BigInt(row.byteUnder(e));
     return at < end ? at : end - 1n;
   }
 

@@ -1,8 +1,12 @@
 // The timeline: the picture, its filters, the rows, and the bytes of the chosen event.
 
+import explore from "./explore.css";
+import hexview from "./hexview.css";
+import css from "./timeline.css";
 import { parse } from "./address.js";
 import { el, inert } from "./dom.js";
 import { HexPane } from "./hexview.js";
+import { addStyle } from "./style.js";
 import { VirtualTable } from "./table.js";
 import { Picture } from "./timecanvas.js";
 import { Wire, bytesOf } from "./wire.js";
@@ -18,6 +22,9 @@ class Timeline {
   constructor(model, host) {
     this.model = model;
     this.wire = new Wire(model);
+    addStyle("hexview", hexview);
+    addStyle("explore", explore);
+    addStyle("timeline", css);
     this.query = /** @type {Record<string, string>} */ ({});
     this.count = 0;
     this.asked = 0;
@@ -57,6 +64,8 @@ class Timeline {
 
   async load() {
     try {
+      this.said.textContent = "collecting the events…";
+      await this.wire.ask("make", { name: "timeline" }, (m) => { this.said.textContent = `${inert(m.said || "collecting the events", 80)}… ${m.part === null ? "" : Math.round(m.part * 100) + " %"}`; });
       const { message, buffers } = await this.wire.ask("events", {});
       const shown = this.picture.axes.map((a) => [a.name, a.low, a.high]);
       this.picture.take(message, buffers.map(bytesOf));
