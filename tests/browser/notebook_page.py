@@ -54,9 +54,12 @@ def _free_port() -> int:
         return int(listener.getsockname()[1])
 
 
+PAGES = {"jupyterlab": "lab/tree/page.ipynb", "notebook": "notebooks/page.ipynb"}  # of each application
+
+
 @contextmanager
-def jupyterlab(root: Path) -> Iterator[str]:
-    """Run JupyterLab on an empty notebook ``page.ipynb`` in a directory; give its address."""
+def jupyter(root: Path, application: str) -> Iterator[str]:
+    """Run JupyterLab or Notebook 7 on an empty notebook ``page.ipynb`` in a directory; give the page's address."""
     import nbformat
 
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("")])
@@ -70,7 +73,7 @@ def jupyterlab(root: Path) -> Iterator[str]:
     settings.mkdir(parents=True)
     (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
     command = [
-        sys.executable, "-m", "jupyterlab",
+        sys.executable, "-m", application,
         f"--app-dir={share / 'lab'}", "--expose-app-in-browser", "--no-browser", "--allow-root",
         f"--port={port}", "--ServerApp.port_retries=0", "--IdentityProvider.token=", f"--ServerApp.root_dir={root}",
         "--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
@@ -88,7 +91,7 @@ def jupyterlab(root: Path) -> Iterator[str]:
             time.sleep(0.5)
         else:
             raise TimeoutError((root / "jupyterlab.log").read_text(errors="replace")[-2000:])
-        yield address
+        yield f"{address}/{PAGES[application]}"
     finally:
         server.terminate()
         try:
@@ -107,11 +110,12 @@ class Notebook:
         self.said: list[str] = []  # errors on the page's console
         page.set_default_timeout(2 * PATIENCE)
         page.on("console", lambda m: self.said.append(m.text) if m.type == "error" else None)
-        page.goto(f"{address}/lab/tree/page.ipynb")
+        page.goto(address)
         page.wait_for_selector(".jp-Notebook")
         page.wait_for_function(_READY)
         page.set_default_timeout(PATIENCE)
-        page.keyboard.press("Control+B")  # the file browser takes room
+        if "/lab/" in address:
+            page.keyboard.press("Control+B")  # the file browser takes room
 
     def run(self, code: str) -> str:
         """Run code in the cell; return what it printed, or the error."""
@@ -147,16 +151,18 @@ class Notebook:
 
 
 @contextmanager
-def opened(root: Path, pictures: Path, width: int = 1500, height: int = 1050) -> Iterator[Notebook]:
-    """Run JupyterLab and Chromium on a directory; give the notebook."""
+def opened(
+    root: Path, pictures: Path, width: int = 1500, height: int = 1050, application: str = "jupyterlab"
+) -> Iterator[Notebook]:
+    """Run JupyterLab, or another application, and Chromium on a directory; give the notebook."""
     from playwright.sync_api import sync_playwright
 
     pictures.mkdir(parents=True, exist_ok=True)
-    with jupyterlab(root) as address, sync_playwright() as playwright:
+    with jupyter(root, application) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))
         try:
             context = browser.new_context(viewport={"width": width, "height": height})
-            context.grant_permissions(["clipboard-read", "clipboard-write"], origin=address)
+            context.grant_permissions(["clipboard-read", "clipboard-write"])
             yield Notebook(context.new_page(), address, pictures)
         finally:
             browser.close()

@@ -28,6 +28,8 @@ class Timeline {
     this.query = /** @type {Record<string, string>} */ ({});
     this.count = 0;
     this.asked = 0;
+    this.asking = false; // whether the text of an event is on its way
+    this.mouse = { x: -1, y: -1 };
     this.frame = 0;
     this.released = () => {};
     this.build(host);
@@ -211,20 +213,28 @@ class Timeline {
 
   /** @param {number} x @param {number} y */
   async hover(x, y) {
+    this.mouse = { x, y };
     const i = x < 0 ? -1 : this.picture.hit(x, y);
     if (i === this.picture.hovered) return;
     this.picture.hovered = i;
     this.draw();
     this.canvas.style.cursor = i >= 0 ? "pointer" : "";
     this.tip.hidden = true;
-    if (i < 0) return;
+    if (i < 0 || this.asking) return; // a mouse that passes over many events asks for those that it rests on
     let message;
+    this.asking = true;
     try {
       ({ message } = await this.wire.ask("event", { row: i }));
     } catch {
       return;
+    } finally {
+      this.asking = false;
     }
-    if (this.picture.hovered !== i) return;
+    if (this.picture.hovered !== i) {
+      this.picture.hovered = -1;
+      this.hover(this.mouse.x, this.mouse.y);
+      return;
+    }
     const said = Object.fromEntries(message.cells);
     const at = this.picture.placeOf(i);
     const first = ["time", "source", "device", "level", "facility"].map((n) => said[n]).filter((t) => t && t !== "-").join(" · ");
