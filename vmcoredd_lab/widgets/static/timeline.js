@@ -11,21 +11,21 @@ var kt=Object.defineProperty;var At=(n,t,e)=>t in n?kt(n,t,{enumerable:!0,config
 .vl-explore .vl-tr { display: grid; grid-template-columns: var(--vl-columns); height: 24px; line-height: 24px; cursor: pointer; border-bottom: 1px solid color-mix(in srgb, var(--vl-line) 50%, transparent); }
 .vl-explore .vl-tr:hover { background: var(--vl-bar); } .vl-explore .vl-tr.vl-on { background: var(--vl-sel); }
 .vl-explore .vl-td { min-width: 0; padding: 0 8px; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; font-size: 12px; }
-.vl-explore .vl-num { text-align: right; font-family: var(--jp-code-font-family, ui-monospace, monospace); }
+.vl-explore .vl-num { text-align: right; font-family: var(--vl-mono); }
 .vl-explore .vl-th .vl-td { cursor: pointer; color: var(--vl-soft); line-height: 24px; }
 .vl-explore .vl-s-critical .vl-td:first-child { box-shadow: inset 4px 0 #b71c1c; } .vl-explore .vl-s-error .vl-td:first-child { box-shadow: inset 4px 0 #e65100; } .vl-explore .vl-s-warning .vl-td:first-child { box-shadow: inset 4px 0 #f9a825; }
 .vl-explore .vl-detail { flex: 0 0 320px; height: 290px; overflow: auto; border-left: 1px solid var(--vl-line); font-size: 12px; }
 .vl-explore .vl-detail:empty { display: none; }
-.vl-explore dl { margin: 6px 10px; display: grid; grid-template-columns: auto 1fr; gap: 2px 10px; } .vl-explore dt { color: var(--vl-soft); font-weight: normal; } .vl-explore dd { margin: 0; overflow-wrap: anywhere; white-space: pre-wrap; font-family: var(--jp-code-font-family, ui-monospace, monospace); }
+.vl-explore dl { margin: 6px 10px; display: grid; grid-template-columns: auto 1fr; gap: 2px 10px; } .vl-explore dt { color: var(--vl-soft); font-weight: normal; } .vl-explore dd { margin: 0; overflow-wrap: anywhere; white-space: pre-wrap; font-family: var(--vl-mono); }
 @media (max-width: 700px) { .vl-explore .vl-detail { display: none; } }
 .vl-explore .vl-making { padding: 16px; color: var(--vl-soft); } .vl-explore .vl-making progress { vertical-align: middle; margin-right: 10px; }
-`;var N=`.vl-hex { --vl-bg: var(--jp-layout-color0, #fff); --vl-ink: var(--jp-content-font-color1, #1b1f24); --vl-soft: var(--jp-content-font-color2, #5b6570);
-  --vl-line: var(--jp-border-color2, #d7dce1); --vl-bar: var(--jp-layout-color1, #f6f8fa); --vl-mark: var(--jp-brand-color1, #1565c0);
-  --vl-sel: color-mix(in srgb, var(--jp-brand-color2, #1e88e5) 28%, transparent); --vl-bad: var(--jp-error-color1, #c62828);
-  --vl-zero: var(--jp-content-font-color3, #8b949e); --vl-ones: #b3541e; --vl-print: var(--jp-content-font-color0, #0b0f14); --vl-ctl: #6a51a3; --vl-high: #00796b;
-  font: 13px/1.4 var(--jp-ui-font-family, system-ui, sans-serif); color: var(--vl-ink); background: var(--vl-bg); border: 1px solid var(--vl-line); border-radius: 4px; max-width: 100%; box-sizing: border-box; }
-[data-jp-theme-light="false"] .vl-hex { --vl-ones: #ffab70; --vl-ctl: #c3a6ff; --vl-high: #6cd4c6; }
-@media (prefers-color-scheme: dark) { body:not([data-jp-theme-light]) .vl-hex { --vl-bg: #12161b; --vl-ink: #d5dae0; --vl-soft: #98a2ad; --vl-line: #2c343d; --vl-bar: #1a2027; --vl-mark: #64b5f6; --vl-zero: #66707b; --vl-print: #f1f4f7; --vl-ones: #ffab70; --vl-ctl: #c3a6ff; --vl-high: #6cd4c6; } }
+`;var N=`.vl-hex { --vl-mono: var(--jp-code-font-family, var(--vscode-editor-font-family, ui-monospace, "DejaVu Sans Mono", monospace)); --vl-bg: var(--jp-layout-color0, var(--vscode-editor-background, #fff)); --vl-ink: var(--jp-content-font-color1, var(--vscode-editor-foreground, #1b1f24)); --vl-soft: var(--jp-content-font-color2, var(--vscode-descriptionForeground, #5b6570));
+  --vl-line: var(--jp-border-color2, var(--vscode-widget-border, #d7dce1)); --vl-bar: var(--jp-layout-color1, var(--vscode-editorWidget-background, #f6f8fa)); --vl-mark: var(--jp-brand-color1, var(--vscode-focusBorder, #1565c0));
+  --vl-sel: color-mix(in srgb, var(--jp-brand-color2, var(--vscode-focusBorder, #1e88e5)) 28%, transparent); --vl-bad: var(--jp-error-color1, var(--vscode-errorForeground, #c62828));
+  --vl-zero: var(--jp-content-font-color3, var(--vscode-disabledForeground, #8b949e)); --vl-ones: #b3541e; --vl-print: var(--jp-content-font-color0, var(--vscode-editor-foreground, #0b0f14)); --vl-ctl: #6a51a3; --vl-high: #00796b;
+  font: 13px/1.4 var(--jp-ui-font-family, var(--vscode-font-family, system-ui, sans-serif)); color: var(--vl-ink); background: var(--vl-bg); border: 1px solid var(--vl-line); border-radius: 4px; max-width: 100%; box-sizing: border-box; }
+[data-jp-theme-light="false"] .vl-hex, .vscode-dark .vl-hex, .vscode-high-contrast .vl-hex { --vl-ones: #ffab70; --vl-ctl: #c3a6ff; --vl-high: #6cd4c6; }
+@media (prefers-color-scheme: dark) { body:not([data-jp-theme-light], [data-vscode-theme-kind]) .vl-hex { --vl-bg: #12161b; --vl-ink: #d5dae0; --vl-soft: #98a2ad; --vl-line: #2c343d; --vl-bar: #1a2027; --vl-mark: #64b5f6; --vl-zero: #66707b; --vl-print: #f1f4f7; --vl-ones: #ffab70; --vl-ctl: #c3a6ff; --vl-high: #6cd4c6; } }
 .vl-hex [hidden] { display: none !important; }
 .vl-hex .vl-bar { display: flex; flex-wrap: wrap; gap: 6px; align-items: center; padding: 5px 8px; background: var(--vl-bar); border-bottom: 1px solid var(--vl-line); }
 .vl-hex .vl-group { display: inline-flex; gap: 3px; align-items: center; }
@@ -41,17 +41,17 @@ var kt=Object.defineProperty;var At=(n,t,e)=>t in n?kt(n,t,{enumerable:!0,config
 .vl-hex .vl-node { white-space: nowrap; cursor: pointer; border-radius: 3px; padding: 0 4px; line-height: 20px; }
 .vl-hex .vl-node:hover { background: var(--vl-bar); } .vl-hex .vl-node.vl-on { background: var(--vl-sel); }
 .vl-hex .vl-mark { display: inline-block; width: 12px; color: var(--vl-soft); }
-.vl-hex .vl-value { color: var(--vl-soft); font-family: var(--jp-code-font-family, ui-monospace, monospace); }
+.vl-hex .vl-value { color: var(--vl-soft); font-family: var(--vl-mono); }
 .vl-hex .vl-link { height: 18px; padding: 0 5px; line-height: 14px; } .vl-hex .vl-none { color: var(--vl-soft); padding: 6px; }
 .vl-hex .vl-bytes { flex: 1 1 auto; display: flex; min-width: 0; }
-.vl-hex .vl-grid { flex: 1 1 auto; overflow: auto hidden; font: 13px/20px var(--jp-code-font-family, ui-monospace, "DejaVu Sans Mono", monospace); padding: 2px 0; cursor: text; user-select: none; box-sizing: content-box; }
+.vl-hex .vl-grid { flex: 1 1 auto; overflow: auto hidden; font: 13px/20px var(--vl-mono); padding: 2px 0; cursor: text; user-select: none; box-sizing: content-box; }
 .vl-hex .vl-line { white-space: pre; padding: 0 8px; contain: layout style; }
 .vl-hex .vl-at { color: var(--vl-soft); margin-right: 12px; }
 .vl-hex .vl-text { border-left: 1px solid var(--vl-line); margin: 0 14px 0 6px; padding-left: 8px; }
 .vl-hex .vl-z { color: var(--vl-zero); } .vl-hex .vl-f { color: var(--vl-ones); } .vl-hex .vl-p { color: var(--vl-print); } .vl-hex .vl-w, .vl-hex .vl-c { color: var(--vl-ctl); } .vl-hex .vl-h { color: var(--vl-high); } .vl-hex .vl-g { color: var(--vl-zero); }
 .vl-hex .vl-sel { background: var(--vl-sel); } .vl-hex .vl-cur { box-shadow: inset 0 0 0 1px var(--vl-mark); border-radius: 2px; }
 .vl-hex .vl-same .vl-cells, .vl-hex .vl-same .vl-text, .vl-hex .vl-gap .vl-cells, .vl-hex .vl-gap .vl-text { display: none; }
-.vl-hex .vl-note { color: var(--vl-soft); font-family: var(--jp-ui-font-family, system-ui, sans-serif); font-size: 12px; }
+.vl-hex .vl-note { color: var(--vl-soft); font-family: var(--jp-ui-font-family, var(--vscode-font-family, system-ui, sans-serif)); font-size: 12px; }
 .vl-hex .vl-gap { background: repeating-linear-gradient(135deg, transparent 0 6px, color-mix(in srgb, var(--vl-line) 45%, transparent) 6px 12px); }
 .vl-hex .vl-late .vl-b { color: var(--vl-zero); opacity: .5; }
 .vl-hex .vl-scroll { flex: 0 0 16px; position: relative; background: var(--vl-bar); border-left: 1px solid var(--vl-line); cursor: pointer; touch-action: none; }
@@ -61,7 +61,7 @@ var kt=Object.defineProperty;var At=(n,t,e)=>t in n?kt(n,t,{enumerable:!0,config
 .vl-hex .vl-inspect { display: flex; flex-wrap: wrap; gap: 4px 28px; padding: 4px 10px; border-top: 1px solid var(--vl-line); }
 .vl-hex .vl-inspect table { border-collapse: collapse; font-size: 12px; display: block; } .vl-hex .vl-inspect caption { display: inline; white-space: nowrap; padding-right: 12px; text-align: left; color: var(--vl-soft); }
 .vl-hex .vl-inspect tbody, .vl-hex .vl-inspect tr { display: inline; } .vl-hex .vl-inspect th { color: var(--vl-soft); font-weight: normal; padding: 0 4px 0 0; text-align: left; background: none; }
-.vl-hex .vl-inspect td { font-family: var(--jp-code-font-family, ui-monospace, monospace); padding: 0 12px 0 0; text-align: left; background: none; }
+.vl-hex .vl-inspect td { font-family: var(--vl-mono); padding: 0 12px 0 0; text-align: left; background: none; }
 .vl-hex .vl-status { padding: 2px 10px; background: var(--vl-bar); border-top: 1px solid var(--vl-line); font-size: 12px; color: var(--vl-soft); } .vl-hex .vl-status.vl-bad { color: var(--vl-bad); }
 @media (max-width: 700px) { .vl-hex .vl-side { display: none; } }
 @media print { .vl-hex .vl-bar, .vl-hex .vl-scroll, .vl-hex .vl-inspect { display: none; } }

@@ -245,7 +245,7 @@ export class HexPane {
   /** The first screen for pages without a kernel is not needed where one answers. */
   hideFirst() {
     for (const node of document.querySelectorAll(`.vl-first-${this.model.get("mark")}`)) {
-      /** @type {HTMLElement} */ (node.closest(".jp-OutputArea-child") || node).style.display = "none";
+      /** @type {HTMLElement} */ (node.closest(".jp-OutputArea-child") || node).style.display = "none"; // other front ends keep an empty output
     }
   }
 
