@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from builders import Segment, device_dump, elf, note, notes, usual_notes, vmcoreinfo
+from builders import Segment, device_dump, elf, notes, usual_notes, vmcoreinfo
 from cudbg_builder import DEV_LOG, REG_DUMP, Entity, cudbg, log_entry, numbered_reg_dump
 
 from browser.notebook_page import Notebook, chromium, opened
@@ -75,10 +75,10 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def endless(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A vmcore with a note whose owner is a megabyte of markup, escapes and overrides."""
-    owner = ("<img src=x onerror='window.hacked=3'>\x1b[31m\u202egnp.exe " * 20_000).encode()[: 1 << 20] + b"\0"
+    """A vmcore whose VMCOREINFO is a line of a megabyte of markup, escapes and overrides."""
+    text = "<img src=x onerror='window.hacked=3'>\x1b[31m\u202egnp.exe " * 20_000
     path = tmp_path_factory.mktemp("endless") / "vmcore"
-    path.write_bytes(elf(notes(note(owner, 1, b"descriptor") + usual_notes())))
+    path.write_bytes(elf(notes(usual_notes() + vmcoreinfo(f"OSRELEASE={text}\n"))))
     return path
 
 

@@ -32,9 +32,9 @@ def line(view: Any, number: int) -> str:
 
 
 def byte(cells: Any, number: int) -> dict[str, float]:
-    """The place of a byte within the bytes of its line, which are 49 characters wide."""
+    """The place of a byte within the bytes of its line, which are 48 characters wide."""
     box = cells.bounding_box()
-    return {"x": (number * 3 + number // 8 + 1) * box["width"] / 49, "y": box["height"] / 2}
+    return {"x": (number * 3 + number // 8 + 1) * box["width"] / 48, "y": box["height"] / 2}
 
 
 def goto(view: Any, text: str) -> None:

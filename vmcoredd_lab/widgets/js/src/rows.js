@@ -6,7 +6,7 @@ import { byteClass, hex2, printable } from "./format.js";
 import { ROW, SAME } from "./lines.js";
 
 export const LINE = 20; // pixels
-const HEX_WIDTH = 16 * 3 + 1; // characters
+const HEX_WIDTH = 16 * 3; // characters
 const TEXT_EDGE = 9; // pixels before the first character: a line and room
 
 /** @typedef {import("./lines.js").Line} Line */
@@ -68,7 +68,8 @@ class Row {
       const gone = beyond || ((/** @type {Line} */ (line).missing >> c) & 1) === 1;
       const b = gone ? 0 : /** @type {any} */ (line).bytes[c];
       const name = (gone ? "vl-g" : CLASS[b]) + (!beyond && c >= low && c <= high ? " vl-sel" : "") + (!beyond && c === cursor ? " vl-cur" : "");
-      append(hex, name, (beyond && (line || start === null) ? "  " : gone ? "··" : HEX[b]) + (c === 7 ? "  " : " "));
+      if (c) between(hex, name, c === 8 ? "  " : " ");
+      append(hex, name, beyond && (line || start === null) ? "  " : gone ? "··" : HEX[b]);
       append(text, name, gone ? " " : TEXT[b]);
     }
     if (this.differs(3, hex.join("\n"))) this.cells.replaceChildren(...hex.map(([name, word]) => this.run("vl-b", name, word)));
@@ -84,6 +85,7 @@ class Row {
 
   /** @param {string} kind @param {string} name @param {string} word */
   run(kind, name, word) {
+    if (!name) return document.createTextNode(word);
     const node = document.createElement("span");
     node.className = `${kind} ${name}`;
     node.textContent = word;
@@ -111,6 +113,13 @@ function append(runs, name, word) {
   const last = runs[runs.length - 1];
   if (last && last[0] === name) last[1] += word;
   else runs.push([name, word]);
+}
+
+/** Add what is between two bytes: of their run, or selected as both are. @param {string[][]} runs @param {string} name @param {string} gap */
+function between(runs, name, gap) {
+  const last = runs[runs.length - 1];
+  if (last[0] === name) last[1] += gap;
+  else runs.push([name.includes("vl-sel") && last[0].includes("vl-sel") ? "vl-sel" : "", gap]);
 }
 
 /** @param {bigint} value @param {bigint} low @param {bigint} high */
