@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from builders import Segment, device_dump, elf, notes, usual_notes, vmcoreinfo
 from cudbg_builder import DEV_LOG, REG_DUMP, Entity, cudbg, log_entry, numbered_reg_dump
 
-from browser.notebook_page import Notebook, chromium, opened
+from browser.notebook_page import Notebook, browsing, chromium, opened
 
 SEGMENTS, MEMORY_AT, LINEAR_MAP = 100_000, 8 << 20, 0xFFFF_8880_0000_0000  # of the terabyte
 MIDDLE = (1 << 39) + 0x123450  # where in the file it says so
@@ -36,29 +37,33 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def notebook(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notebook]:
-    """The notebook's page."""
+def browser() -> Iterator[Any]:
+    """Chromium; skips where something that the tests here need is not installed."""
     for module in ("jupyterlab", "playwright", "anywidget", "nbformat"):
         pytest.importorskip(module)
     if chromium() is None:
         pytest.skip("chromium is not installed")
+    with browsing() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def notebook(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notebook]:
+    """The notebook's page."""
     root = tmp_path_factory.mktemp("lab")
     kept = os.environ.get("VMCOREDD_LAB_PICTURES")
-    with opened(root, Path(kept) if kept else tmp_path_factory.mktemp("pictures")) as page:
+    with opened(root, Path(kept) if kept else tmp_path_factory.mktemp("pictures"), browser=browser) as page:
         page.run("import vmcoredd_lab as vl")
         yield page
 
 
 @pytest.fixture(scope="module")
-def notebook7(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notebook]:
+def notebook7(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notebook]:
     """The page of Jupyter Notebook 7."""
-    for module in ("notebook", "jupyterlab", "playwright", "anywidget", "nbformat"):
-        pytest.importorskip(module)
-    if chromium() is None:
-        pytest.skip("chromium is not installed")
+    pytest.importorskip("notebook")
     kept = os.environ.get("VMCOREDD_LAB_PICTURES")
     pictures = Path(kept) if kept else tmp_path_factory.mktemp("pictures")
-    with opened(tmp_path_factory.mktemp("notebook7"), pictures, application="notebook") as page:
+    with opened(tmp_path_factory.mktemp("notebook7"), pictures, application="notebook", browser=browser) as page:
         page.run("import vmcoredd_lab as vl")
         yield page
 

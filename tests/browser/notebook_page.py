@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,14 +67,14 @@ def jupyter(root: Path, application: str) -> Iterator[str]:
     nbformat.write(notebook, root / "page.ipynb")
     port, share = _free_port(), _share()
     room = root / ".jupyter"
-    known = {"JUPYTER_PATH": str(share), "JUPYTER_CONFIG_DIR": str(room / "config"), "JUPYTER_DATA_DIR": str(room / "data"),
+    known = {"JUPYTERLAB_DIR": str(share / "lab"), "JUPYTER_PATH": str(share), "JUPYTER_CONFIG_DIR": str(room / "config"), "JUPYTER_DATA_DIR": str(room / "data"),
              "JUPYTER_RUNTIME_DIR": str(room / "runtime"), "IPYTHONDIR": str(room / "ipython")}  # fmt: skip
     settings = room / "config" / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True)
     (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
     command = [
         sys.executable, "-m", application,
-        f"--app-dir={share / 'lab'}", "--expose-app-in-browser", "--no-browser", "--allow-root",
+        "--expose-app-in-browser", "--no-browser", "--allow-root",
         f"--port={port}", "--ServerApp.port_retries=0", "--IdentityProvider.token=", f"--ServerApp.root_dir={root}",
         "--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]  # fmt: skip
@@ -151,18 +151,33 @@ class Notebook:
 
 
 @contextmanager
-def opened(
-    root: Path, pictures: Path, width: int = 1500, height: int = 1050, application: str = "jupyterlab"
-) -> Iterator[Notebook]:
-    """Run JupyterLab, or another application, and Chromium on a directory; give the notebook."""
+def browsing() -> Iterator[Any]:
+    """Run Chromium; there is room for one in a process."""
     from playwright.sync_api import sync_playwright
 
-    pictures.mkdir(parents=True, exist_ok=True)
-    with jupyter(root, application) as address, sync_playwright() as playwright:
+    with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))
         try:
-            context = browser.new_context(viewport={"width": width, "height": height})
-            context.grant_permissions(["clipboard-read", "clipboard-write"])
-            yield Notebook(context.new_page(), address, pictures)
+            yield browser
         finally:
             browser.close()
+
+
+@contextmanager
+def opened(
+    root: Path,
+    pictures: Path,
+    width: int = 1500,
+    height: int = 1050,
+    application: str = "jupyterlab",
+    browser: Any = None,
+) -> Iterator[Notebook]:
+    """Run JupyterLab, or another application, on a directory, and a page of Chromium on it; give the notebook."""
+    pictures.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        address = stack.enter_context(jupyter(root, application))
+        used = stack.enter_context(browsing()) if browser is None else browser
+        context = used.new_context(viewport={"width": width, "height": height})
+        stack.callback(context.close)
+        context.grant_permissions(["clipboard-read", "clipboard-write"])
+        yield Notebook(context.new_page(), address, pictures)

@@ -85,7 +85,7 @@ class Goto:
         if part is None or container is None:
             return None
         kind, i = part["kind"].lower(), int(part["number"])
-        headers = container.notes if kind == "note" else getattr(container, "program_headers", ())
+        headers: Any = container.notes if kind == "note" else getattr(container, "program_headers", ())
         if i >= len(headers):
             raise NotInFileError(f"no {kind} {i}", got=f"{len(headers):,} of them")
         if kind == "note":

@@ -229,7 +229,11 @@ export class HexPane {
     this.end = parse(extent.end);
     this.spaces.replaceChildren(...extent.spaces.map((/** @type {string[]} */ [k, title]) => el("option", { value: k }, inert(title))));
     this.spaces.value = key;
-    if (before !== key) this.cache.clear();
+    if (before !== key) {
+      this.cache.clear();
+      this.field.textContent = " ";
+      this.inspector.replaceChildren();
+    }
     const place = at === null ? this.start : clamp(at, this.start, this.end > 0n ? this.end - 1n : 0n);
     this.cursor = this.anchor = place;
     const [from, to] = (this.model.get("selection") || []).map(parse);
