@@ -82,7 +82,9 @@ JUMPS = """async (places) => {
         if (painted !== bytes) throw new Error(`wrong bytes at ${place}: ${painted}, not ${bytes}`);
         break;
       }
-      if (performance.now() - begun > 20000) throw new Error("never came: " + place);
+      if (performance.now() - begun > 20000) {
+        throw new Error(`never came: ${place}; top ${root.dataset.top}, says ${root.querySelector(".vl-status").textContent}`);
+      }
     }
     took.push(performance.now() - begun);
   }

@@ -44,10 +44,18 @@ class Explorer(HexView):
         self._requests.offer("row", self._op_row)
         if self._listings and not self.listing:
             self.listing = next(iter(self._listings))
+        self._tell_first()
+
+    def _tell_first(self) -> None:
         if self._listings:
             one = self._one(self.listing)
             said, _ = self._op_rows({"name": one.name, "from": 0, "count": FIRST_ROWS if one.made else 0, "soon": True})
             self.first_rows = {**self._op_listings({})[0], **said}
+
+    def fill_now(self) -> None:
+        """Make the first table at once."""
+        self._one(self.listing).prepare()
+        self._tell_first()
 
     def first_screen(self) -> str:
         """Return the first rows and the first bytes as HTML."""
@@ -136,4 +144,7 @@ def explore(what: Any, *, rows: int = 14) -> Explorer:
     spaces = space_set(what)
     subject = spaces.core or (spaces.dumps[0] if spaces.dumps else None)
     diagnosis = None if subject is None else lambda: subject.diagnosis.table
-    return Explorer(spaces, diagnosis, rows=max(4, min(rows, 100)))
+    view = Explorer(spaces, diagnosis, rows=max(4, min(rows, 100)))
+    if "diagnosis" in vars(subject or view):  # made before: nothing is left that takes long
+        view.fill_now()
+    return view

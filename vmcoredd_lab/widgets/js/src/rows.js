@@ -55,7 +55,11 @@ class Row {
     if (this.differs(0, `vl-line${line ? KINDS[line.kind] : start === null ? " vl-empty" : " vl-late"}${selected}`)) this.node.className = this.told[0];
     if (this.differs(1, start === null ? "" : shown(start, look.end, look.base))) this.at.textContent = this.told[1];
     if (this.differs(2, special ? sentence(special, look) : "")) this.note.textContent = this.told[2];
-    if (special) return;
+    if (special) {
+      if (this.differs(3, "")) this.cells.replaceChildren();
+      if (this.differs(4, "")) this.text.replaceChildren();
+      return;
+    }
     const from = start ?? 0n;
     const within = (/** @type {bigint} */ address) => Number(clampTo(address - from, -1n, 16n));
     const [low, high, cursor, held] = [within(look.low), within(look.high), line ? within(look.cursor) : -1, line ? Number(line.end - from) : 0];
