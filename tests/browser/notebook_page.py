@@ -67,8 +67,13 @@ def jupyter(root: Path, application: str) -> Iterator[str]:
     nbformat.write(notebook, root / "page.ipynb")
     port, share = _free_port(), _share()
     room = root / ".jupyter"
-    known = {"JUPYTERLAB_DIR": str(share / "lab"), "JUPYTER_PATH": str(share), "JUPYTER_CONFIG_DIR": str(room / "config"), "JUPYTER_DATA_DIR": str(room / "data"),
-             "JUPYTER_RUNTIME_DIR": str(room / "runtime"), "IPYTHONDIR": str(room / "ipython")}  # fmt: skip
+    rooms = {f"JUPYTER_{name.upper()}_DIR": str(room / name) for name in ("config", "data", "runtime")}
+    known = {
+        "JUPYTERLAB_DIR": str(share / "lab"),
+        "JUPYTER_PATH": str(share),
+        "IPYTHONDIR": str(room / "ipython"),
+        **rooms,
+    }
     settings = room / "config" / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True)
     (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')

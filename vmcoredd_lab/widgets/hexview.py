@@ -177,13 +177,16 @@ class HexView(anywidget.AnyWidget):
         """Show the widget, and behind it a first screen that needs no kernel, which the widget hides where it runs."""
         from IPython.display import display
 
+        work = self._pending()
+        if work is not None and not first.attended():
+            with contextlib.suppress(VmcoreddLabError, OSError):
+                work[1]()
         bundle: Any = self._repr_mimebundle_()
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
         plain = self.plain()
         show: Any = display
         show({**data, "text/plain": plain}, metadata=metadata, raw=True)  # first: people wait for it
         self._shown = show({"text/html": self.first_screen(), "text/plain": plain}, raw=True, display_id=True)
-
         work = self._pending()
         if work is not None:
             with contextlib.suppress(RuntimeError):  # no loop runs: a script
