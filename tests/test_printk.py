@@ -176,6 +176,55 @@ def test_a_line_of_vmcoreinfo_that_cannot_be_leaves_the_usual_layout(key: str, v
     assert any(p.expected == key and p.got == value for p in core.known_problems())
 
 
+@pytest.mark.parametrize("bits", WIDTHS)
+@pytest.mark.parametrize("key", ["SIZE(prb_desc)", "SIZE(printk_info)", "OFFSET(prb_desc.state_var)",
+    "OFFSET(prb_desc.text_blk_lpos)", "OFFSET(printk_info.seq)", "OFFSET(printk_info.text_len)", "OFFSET(printk_info.ts_nsec)",
+    "OFFSET(prb_data_blk_lpos.next)", "OFFSET(prb_desc_ring.descs)", "OFFSET(prb_data_ring.size_bits)"])  # fmt: skip
+def test_a_number_of_vmcoreinfo_that_is_wrong_is_a_problem_and_costs_no_record(bits: int, key: str) -> None:
+    """Small numbers, which could be a size or an offset: unaligned, in another member, too small, too large."""
+    ring = Ring(bits=bits)
+    for i in range(9):
+        ring.add(b"record number %d" % i)
+    whole = log(ring.core()).records()
+    right = dict(line.split("=") for line in ring.lines(BASE[bits]).splitlines())[key]
+    for wrong in {0, 1, 2, 3, 4, 5, 7, 8, 9, 12, 16, 18, 20, 24, 28, 33, 40, 48, 62, 64, 84, 96, 99} - {int(right)}:
+        core = vl.open_vmcore(ring.core(replaced={key: str(wrong)}))
+        rows = core.dmesg_table().records()
+        problems = [p for p in core.known_problems() if p.where == "kernel log"]
+        assert rows == whole or problems, wrong
+        if key.startswith("SIZE"):
+            assert rows == whole, wrong
+
+
+def test_records_that_contradict_themselves_are_a_problem() -> None:
+    ring = Ring()
+    for i in range(9):
+        ring.add(b"record number %d" % i)
+    data = ring.core()
+    text = b"record number 3"
+    at = data.index(text) - 8
+    core = vl.open_vmcore(data[:at] + b"\xee" * 8 + data[at + 8 :])
+    rows = core.dmesg_table().records()
+    assert [r["state"] for r in rows].count("damaged") == 1
+    (problem,) = [p for p in core.known_problems() if p.where == "kernel log"]
+    assert problem.severity == "error"
+    assert "with the number 3" in problem.message
+
+
+@pytest.mark.parametrize("end", ["head_id", "tail_id"])
+@pytest.mark.parametrize("many", [9, 16, 40])
+def test_records_outside_of_the_rings_own_ends_are_read(end: str, many: int) -> None:
+    ring = Ring(count_bits=4, size_bits=12)
+    for i in range(many):
+        ring.add(b"record number %d" % i)
+    whole = [r for r in log(ring.core()).records() if r["state"] == "finalized"]
+    moved = -5 if end == "head_id" else 5
+    setattr(ring, end, getattr(ring, end) + moved & ring.ids)
+    core = vl.open_vmcore(ring.core())
+    assert [r for r in core.dmesg_table().records() if r["state"] == "finalized"] == whole
+    assert any("the ring names" in p.message for p in core.known_problems())
+
+
 def test_a_ring_with_a_hole_gives_the_rest() -> None:
     ring = Ring(count_bits=10, size_bits=16)
     for i in range(900):
@@ -322,6 +371,28 @@ def test_text_that_went_round_begins_with_a_torn_line(logged: int | None) -> Non
     assert column(table, "text")[1:] == ["line number 17", "line number 18", "line number 19"]
     assert column(table, "state")[0] == "torn"
     assert said.decode().splitlines()[16].endswith(column(table, "text")[0])
+
+
+@given(
+    st.binary(max_size=300),
+    st.integers(0, (1 << 32) - 1),
+    st.none() | st.integers(0, (1 << 32) - 1),
+    st.sampled_from(ORDERS),
+)
+def test_whatever_the_text_holds_reading_ends(noise: bytes, end: int, logged: int | None, order: str) -> None:
+    rows = log(text_log(noise, end, logged=logged, order=order)).records()
+    assert sum(len(r["text"].encode("utf-8", "surrogateescape")) for r in rows) <= 12 * len(noise)
+    assert all(r["time_ns"] is None or r["time_ns"] >= 0 for r in rows)
+
+
+@given(st.binary(min_size=1, max_size=8), st.integers(0, 40))
+def test_whatever_the_variables_of_the_text_hold_reading_ends(noise: bytes, at: int) -> None:
+    data = bytearray(text_log(b"<6>[    1.000000] a line\n".ljust(256, b"\0"), 25))
+    start = data.index(b"<6>") - 256
+    data[start + at : start + at + len(noise)] = noise
+    core = vl.open_vmcore(bytes(data))
+    texts = column(core.dmesg_table(), "text")
+    assert sum(map(len, texts)) <= 4 * 512
 
 
 # -- where there is none ----------------------------------------------------------------------------------------------

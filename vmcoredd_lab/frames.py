@@ -30,17 +30,35 @@ def to_frame(table: Table, *, copy: bool = True) -> pd.DataFrame:
             columns[column.name] = _integers(values, _NULLABLE[column.kind])
         elif column.kind == "datetime":
             columns[column.name] = _datetimes(values)
-        elif isinstance(values, Codes):
+        elif isinstance(values, Codes) and column.kind == "category":
             columns[column.name] = pd.Categorical.from_codes(
                 values.codes, categories=pd.Index(list(values.categories), dtype="object"), validate=False
             )
         elif column.kind == "category":
             columns[column.name] = pd.Categorical(values)
         else:
-            columns[column.name] = pd.array(values, dtype="str") if len(values) else pd.array([], dtype="str")
+            columns[column.name] = _texts(values)
     frame = pd.DataFrame(columns, columns=table.schema.names, copy=copy)
     frame.attrs.update(table.attrs)
     return frame
+
+
+def _texts(values: Any) -> Any:
+    """Return texts as pandas holds them; where that is in Arrow's arrays, they are made without a detour."""
+    import pandas as pd
+
+    try:
+        import pyarrow as pa
+    except ImportError:
+        pa = None
+    if pa is None or getattr(pd.array([], dtype="str").dtype, "storage", "") != "pyarrow":
+        return pd.array(values.texts() if isinstance(values, Codes) else list(values), dtype="str")
+    if isinstance(values, Codes):
+        codes = pa.array(values.codes, mask=values.codes < 0)
+        return pd.array(
+            pa.DictionaryArray.from_arrays(codes, pa.array(values.categories, pa.large_string())), dtype="str"
+        )
+    return pd.array(pa.array(values, pa.large_string()), dtype="str")
 
 
 def _datetimes(values: Any) -> Any:

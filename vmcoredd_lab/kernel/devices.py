@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from vmcoredd_lab.tables import Codes
 
 __all__ = ["device_of", "devices_of"]
 
@@ -28,20 +32,19 @@ def device_of(text: str, dictionary: str | None) -> str | None:
     return f"{match[1]} {match[2]}" if match else None
 
 
-def devices_of(texts: Sequence[str], dictionaries: Sequence[str | None], where: Iterable[int]) -> list[str | None]:
-    """Return the device of each record; only those of ``where`` may be about one. Equal beginnings are looked at once."""
-    known: dict[str, str | None] = {}
-    found: list[str | None] = [None] * len(texts)
-    for i in where:
-        text, about = texts[i], dictionaries[i]
-        if about is not None:
-            found[i] = device_of(text, about)
-            continue
-        head = text[: text.find(" ", text.find(" ") + 1) + 1] or text[:80]
-        if head not in known:
-            known[head] = device_of(head, None)
-        found[i] = known[head]
-    return found
+def devices_of(texts: Sequence[str], dictionaries: Mapping[int, str], addresses: Mapping[int, int]) -> Codes:
+    """Return the device of each record: of those that have a dictionary, or a PCI address near their start.
+
+    ``addresses`` says after how many characters the address and what follows it end. Equal beginnings are looked at once.
+    """
+    heads = [texts[i][:end] for i, end in addresses.items()]
+    names: dict[str | None, int] = {None: -1}
+    known = {head: names.setdefault(device_of(head, None), len(names) - 1) for head in set(heads)}
+    codes = np.full(len(texts), -1, np.int32)
+    codes[list(addresses)] = [known[head] for head in heads]
+    for i, about in dictionaries.items():
+        codes[i] = names.setdefault(device_of(texts[i], about), len(names) - 1)
+    return Codes(codes, [name for name in names if name is not None])
 
 
 def _named(dictionary: str) -> tuple[str, str] | None:

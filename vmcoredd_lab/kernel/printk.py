@@ -22,7 +22,7 @@ from vmcoredd_lab.kernel.devices import devices_of
 from vmcoredd_lab.kernel.layout import Layouts
 from vmcoredd_lab.kernel.linear import symbol
 from vmcoredd_lab.kernel.printk_log import read_log
-from vmcoredd_lab.kernel.printk_records import STATES, LogRecords
+from vmcoredd_lab.kernel.printk_records import DAMAGED, STATES, LogRecords
 from vmcoredd_lab.kernel.printk_ring import read_ring
 from vmcoredd_lab.kernel.printk_text import read_text
 from vmcoredd_lab.kernel.regions import KernelMemory
@@ -66,6 +66,8 @@ WHERE = "kernel log"
 MOST_PROBLEMS = 32
 IN_TASK, CPU = 0x80000000, 0x7FFFFFFF
 ADDRESS_END = 64  # a driver's name, a space and a PCI address end before
+ADDRESS_SHORTEST = len("x 0000:00:00")  # before the dot
+_ESCAPED = [f"\\x{byte:02x}" for byte in range(256)]
 _NO_TEXT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -94,13 +96,42 @@ def kernel_log(memory: Memory, info: Vmcoreinfo, machine: str, bits: int, byteor
             "the file has no VMCOREINFO, which says where the kernel log is", path=path,
             hint="--search (search_vmcoreinfo in Python) looks through memory for the kernel's own copy",
         )  # fmt: skip
-    reader = _Reader(memory, info, Layouts(info, machine, bits, byteorder), problems)
-    records = reader.records(path)
-    for key, text in reader.layouts.doubtful.items():
+    layouts = Layouts(info, machine, bits, byteorder)
+    records = _Reader(memory, info, layouts, problems).records(path)
+    for key, text in layouts.doubtful.items():
         problems.warning(
             WHERE, "VMCOREINFO says what cannot be; the usual layout is used instead", expected=key, got=text
         )
+    if layouts.unusual and records is not None and 2 * records.whole < len(records):
+        records = _otherwise(records, memory, info, layouts, problems, path)
+    if records is not None and (damaged := np.flatnonzero(records.state == DAMAGED)).size:
+        problems.error(
+            WHERE,
+            f"{plural(len(damaged), 'record')} of {len(records):,} cannot be read whole, the first of them with the number "
+            f"{int(records.seq[damaged[0]])}; they are marked as damaged",
+            expected="descriptor, record and text that agree, and are in the file",
+        )  # fmt: skip
     return table_of(records)
+
+
+def _otherwise(
+    records: LogRecords, memory: Memory, info: Vmcoreinfo, layouts: Layouts, problems: Problems, path: str
+) -> LogRecords:
+    """Return the records as the usual layout has them, where that makes more of them whole than VMCOREINFO's does."""
+    found = Problems()
+    usual = layouts.usual()
+    again = _Reader(memory, info, usual, found).records(path)
+    if again is None or again.whole <= 2 * records.whole:
+        return records
+    problems.extend(found)
+    names = ", ".join(sorted(layouts.unusual))
+    problems.error(
+        WHERE,
+        f"with the structures as VMCOREINFO has them {records.whole:,} of {len(records):,} records are whole, as they usually "
+        f"are {again.whole:,} of {len(again):,}; the usual layout is used",
+        expected=f"SIZE and OFFSET of {names} that fit the log",
+    )  # fmt: skip
+    return again
 
 
 class _Reader:
@@ -134,7 +165,7 @@ class _Reader:
             return None
         if "log_first_idx" in has:
             first, next_ = self._number("log_first_idx"), self._number("log_next_idx")
-            name = "printk_log" if self.layouts.records("SIZE(printk_log)") else "log"
+            name = "printk_log" if "SIZE(printk_log)" in self._info else "log"
             ends = (0, size) if first is None or next_ is None else (first, next_)
             return read_log(self._kernel, self.layouts, name, address, size, ends, self._complain)
         end = self._number("log_end")
@@ -174,8 +205,7 @@ def table_of(records: LogRecords | None) -> Table:
     if records is None:
         return Table.from_rows(DMESG, ())
     texts = _texts(records)
-    noted = any(records.dictionary)
-    dictionary = [None if d is None else printable(d) for d in records.dictionary] if noted else [None] * len(texts)
+    noted = {i: printable(about) for i, about in records.dictionary.items()}
     columns: dict[str, Any] = {
         "seq": records.seq,
         "time_ns": records.time if np.ma.getmaskarray(records.time).any() else np.ma.getdata(records.time),
@@ -183,9 +213,9 @@ def table_of(records: LogRecords | None) -> Table:
         "facility": Codes(np.where(records.facility < 32, records.facility, -1).astype(np.int8), FACILITIES),
         "caller": _callers(records.caller),
         "text": texts,
-        "device": devices_of(texts, dictionary, _with_address(records)),
+        "device": devices_of(texts, noted, _with_address(records)),
         "state": Codes(records.state.astype(np.int8), STATES),
-        "dictionary": dictionary,
+        "dictionary": list(map(noted.get, range(len(texts)))) if noted else [None] * len(texts),
     }
     attrs = {"note": records.note} if records.note else {}
     return Table(DMESG, columns, attrs, records.region.spans(records.start, records.length))
@@ -193,46 +223,47 @@ def table_of(records: LogRecords | None) -> Table:
 
 def _texts(records: LogRecords) -> list[str]:
     """Return the texts; only those with bytes that are not printable ASCII are looked at one by one."""
-    data, start, end = records.region.data, records.start, records.start + records.length
-    octets = np.frombuffer(data, np.uint8)
-    odd = np.zeros(len(octets) + 1, np.int32)
-    np.cumsum((octets - np.uint8(0x20)) > 0x5E, out=odd[1:])
-    whole = data.decode("latin-1")
-    texts = [""] * len(start)
+    data = records.region.data
+    texts = [""] * len(records.start)
     there = np.flatnonzero(records.length)
-    for i, low, high in zip(there.tolist(), start[there].tolist(), end[there].tolist(), strict=True):
-        texts[i] = whole[low:high]
-    for i in np.flatnonzero(odd[end] != odd[start]).tolist():
-        texts[i] = printable(data[start[i] : end[i]].decode("utf-8", "backslashreplace"))
+    if not len(there):
+        return texts
+    start = records.start[there]
+    end = start + records.length[there]
+    octets = np.frombuffer(data + b" ", np.uint8)  # a text may end where the data does
+    odd = np.maximum.reduceat(octets - np.uint8(0x20) > 0x5E, np.stack((start, end), 1).ravel())[::2]
+    whole = data.decode("latin-1")
+    pieces = [whole[low:high] for low, high in zip(start.tolist(), end.tolist(), strict=True)]
+    for i, piece in zip(there.tolist(), pieces, strict=True):
+        texts[i] = piece
+    for i in np.flatnonzero(odd).tolist():
+        texts[there[i]] = printable(data[start[i] : end[i]].decode("utf-8", "backslashreplace"))
     return texts
 
 
-def _with_address(records: LogRecords) -> list[int]:
-    """Return which records have a PCI address as their second word, or a dictionary: the others are about no device."""
-    octets = np.frombuffer(records.region.data + bytes(ADDRESS_END), np.uint8)
+def _with_address(records: LogRecords) -> dict[int, int]:
+    """Return which records have a PCI address among their first bytes, and where it ends."""
+    octets = np.frombuffer(records.region.data, np.uint8)
+    dots = np.flatnonzero(octets == ord("."))
+    dots = dots[dots >= ADDRESS_SHORTEST]
+    dots = dots[(octets[dots - 3] == ord(":")) & (octets[dots - 6] == ord(":"))]
     there = np.flatnonzero(records.length)
-    heads = octets[records.start[there][:, None] + np.arange(ADDRESS_END - 16)]
-    space = (heads == ord(" ")).argmax(axis=1) + records.start[there]
-    at = np.zeros(len(there), bool)
-    for domain in range(4, 9):
-        at |= (
-            (octets[space + 1 + domain] == ord(":"))
-            & (octets[space + 4 + domain] == ord(":"))
-            & (octets[space + 7 + domain] == ord("."))
-        )
-    noted = [i for i, about in enumerate(records.dictionary) if about is not None]
-    return sorted({*there[at].tolist(), *noted})
+    start = records.start[there]
+    dots = np.append(dots, len(octets) + ADDRESS_END)
+    end = dots[np.searchsorted(dots, start + ADDRESS_SHORTEST)] + 3 - start  # the dot, the function, what follows
+    near = end <= np.minimum(records.length[there], ADDRESS_END)
+    return dict(zip(there[near].tolist(), end[near].tolist(), strict=True))
 
 
 def printable(text: str) -> str:
     """Return the text with control characters but newline and tab written as the bytes they are."""
-    return _NO_TEXT.sub(lambda m: "".join(f"\\x{byte:02x}" for byte in m[0].encode()), text)
+    return _NO_TEXT.sub(lambda m: "".join(map(_ESCAPED.__getitem__, m[0].encode())), text)
 
 
-def _callers(caller: Any) -> list[str | None]:
-    listed: list[int | None] = caller.tolist()
-    names = {c: None if c is None else f"C{c & CPU}" if c & IN_TASK else f"T{c}" for c in set(listed)}
-    return [names[c] for c in listed]
+def _callers(caller: Any) -> Codes:
+    values, codes = np.unique(np.ma.getdata(caller), return_inverse=True)
+    codes = np.where(np.ma.getmaskarray(caller), -1, codes).astype(np.int32)
+    return Codes(codes, [f"C{c & CPU}" if c & IN_TASK else f"T{c}" for c in values.tolist()])
 
 
 def states_in_words(table: Table) -> str:

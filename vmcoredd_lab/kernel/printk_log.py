@@ -32,7 +32,7 @@ def read_log(kernel: KernelMemory, layouts: Layouts, name: str, address: int, si
         kept = min(max(size, 0), MOST_BYTES)
         complain(f"log_buf_len is {size:,}; {kept:,} bytes are read", address, "log_buf_len")
         size = kept
-    region = kernel.region(address, size, "log_buf")
+    region = kernel.region(address, size, "log_buf").shortened()
     with_caller = layouts.records(f"OFFSET({name}.caller_id)")
     struct = structs.PRINTK_LOG_CALLER if with_caller else structs.PRINTK_LOG
     form = layouts.dtype(struct, name)
@@ -154,9 +154,9 @@ def _records(region: Region, form: np.dtype[Any], layouts: Layouts, starts: list
     )
 
 
-def _dictionaries(data: bytes, start: Array, length: Array) -> list[str | None]:
-    """Return the dictionaries, a line for each entry; in the buffer they end with NULs."""
-    found: list[str | None] = [None] * len(start)
+def _dictionaries(data: bytes, start: Array, length: Array) -> dict[int, str]:
+    """Return the dictionaries by row, a line for each entry; in the buffer they end with NULs."""
+    found: dict[int, str] = {}
     for i in np.flatnonzero(length > 0).tolist():
         piece = data[start[i] : start[i] + length[i]].rstrip(b"\0").replace(b"\0", b"\n")
         found[i] = piece.decode("utf-8", "backslashreplace")

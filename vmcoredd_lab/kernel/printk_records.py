@@ -21,7 +21,7 @@ Array = np.ndarray[Any, Any]
 class LogRecords:
     """Records in order. ``start`` and ``length`` are those of the text in ``region``; -1 in ``level`` and ``facility``: unknown.
 
-    ``time`` and ``caller`` may be masked; ``dictionary`` has a text or None for each record, or is empty.
+    ``time`` and ``caller`` may be masked; ``dictionary`` has the texts of those that have one, by row.
     """
 
     region: Region
@@ -33,5 +33,13 @@ class LogRecords:
     state: Array
     start: Array
     length: Array
-    dictionary: list[str | None] = field(default_factory=list)
+    dictionary: dict[int, str] = field(default_factory=dict)
     note: str = ""
+
+    def __len__(self) -> int:
+        return len(self.seq)
+
+    @property
+    def whole(self) -> int:
+        """How many have a text and are not damaged, torn or given up."""
+        return int(np.count_nonzero(((self.state == FINALIZED) | (self.state == COMMITTED)) & (self.length > 0)))

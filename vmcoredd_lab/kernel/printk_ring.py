@@ -116,7 +116,9 @@ class _Reader:
                 "prb_desc_ring",
             )
             wanted = MOST_RECORDS
-        first = (ring.head_id - wanted + 1) & self._ids
+        before, behind = self._further(wanted) if wanted < count else (0, 0)
+        wanted += before + behind
+        first = (ring.head_id + behind - wanted + 1) & self._ids
         ids = (np.arange(wanted, dtype=np.uint64) + np.uint64(first)) & np.uint64(self._ids)
         descs, no_desc = self._array(ring.descs, structs.PRB_DESC, first & count - 1, wanted, "descriptors of the log")
         infos, no_info = self._array(ring.infos, structs.PRINTK_INFO, first & count - 1, wanted, "records of the log")
@@ -142,6 +144,38 @@ class _Reader:
             length=length,
             dictionary=self._dictionary(infos, no_info),
         )
+
+    def _further(self, wanted: int) -> tuple[int, int]:
+        """Return how many records follow the oldest and the newest that the ring names: none, where its numbers are sound.
+
+        Behind the newest descriptor are only some of an earlier round, before the oldest only those that were given up.
+        """
+        ring, count = self._ring, 1 << self._ring.count_bits
+        most = min(count - wanted, MOST_RECORDS - wanted)
+        oldest = ring.head_id - wanted + 1
+        found = []
+        for what, named, step in (("oldest", oldest, -1), ("newest", ring.head_id, 1)):
+            more = 0
+            for many in (1, most):  # as a rule the first is none
+                if more or many == 1:
+                    low = named + 1 if step > 0 else named - many
+                    ids = (np.arange(low, low + many, dtype=object) & self._ids).astype(np.uint64)[::step]
+                    descs, hole = self._array(
+                        ring.descs, structs.PRB_DESC, low & count - 1, many, "descriptors of the log"
+                    )
+                    value = descs["state_var"].astype(np.uint64)[::step]
+                    stage = value >> np.uint64(self._layouts.bits - 2)
+                    whole = (stage == structs.COMMITTED) | (stage == structs.FINALIZED)
+                    there = ((value & np.uint64(self._ids)) == ids) & whole & ~hole[::step]
+                    more = int((~there).argmax()) if not there.all() else many
+            if more:
+                self._complain(
+                    f"{plural(more, 'record')} {'before' if step < 0 else 'behind'} the {what} one that the ring names, "
+                    f"{named & self._ids:#x}, are whole; they are read too", ring.address, "prb_desc_ring",
+                )  # fmt: skip
+            found.append(more)
+            most -= more
+        return found[0], found[1]
 
     def _array(self, address: int, struct: Any, first: int, wanted: int, what: str) -> tuple[Array, Array]:
         """Return elements of an array that is gone round, and which of them touch a hole."""
@@ -252,14 +286,14 @@ class _Reader:
         return found
 
     @staticmethod
-    def _dictionary(infos: Array, no_info: Array) -> list[str | None]:
+    def _dictionary(infos: Array, no_info: Array) -> dict[int, str]:
         if "dev_info" not in (infos.dtype.names or ()):
-            return []
+            return {}
         at = (infos.dtype.fields or {})["dev_info"][1]
         octets = infos.view(np.uint8).reshape(len(infos), infos.dtype.itemsize)
         noted = (octets[:, at] != 0) | (octets[:, at + 16] != 0)  # the first bytes of subsystem and device
         subsystem, device = infos["dev_info"]["subsystem"], infos["dev_info"]["device"]
-        found: list[str | None] = [None] * len(infos)
+        found: dict[int, str] = {}
         for i in np.flatnonzero(noted & ~no_info).tolist():
             parts = ((b"SUBSYSTEM=", subsystem[i]), (b"DEVICE=", device[i]))
             lines = [key + value.split(b"\0")[0] for key, value in parts if value]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from itertools import chain
 
 import numpy as np
 
@@ -30,7 +31,7 @@ def read_text(
         size = kept
     whole = kernel.region(address, size, "log_buf")
     if end <= size and (logged is None or logged <= end):
-        region, cut = _turned(whole, 0, end), False
+        region, cut = _turned(whole.shortened(), 0, end), False
     else:  # it went round: the oldest character is the one that would be written next
         at = end % size if size else 0
         region, cut = _turned(whole, at, size), True
@@ -40,25 +41,32 @@ def read_text(
 def _turned(whole: Region, first: int, length: int) -> Region:
     """Return the region as if it began at ``first``, cut to ``length``."""
     data = (whole.data[first:] + whole.data[:first])[:length]
-    runs = []
     size = len(whole.data)
-    for offset, physical, many in whole.runs.tolist():
-        for low, high in ((max(offset, first), offset + many), (offset, min(offset + many, first))):
-            if low < high:
-                runs.append(((low - first) % size, physical + low - offset, high - low))
-    holes = [((low - first) % size, (low - first) % size + high - low) for low, high in whole.holes.tolist()]
+
+    def turned(low: int, high: int) -> list[tuple[int, int, int]]:
+        """Return where the parts of a range come to lie, and which they are."""
+        parts = ((max(low, first), high), (low, min(high, first)))
+        placed = [((a - first) % size, a, b) for a, b in parts if a < b]
+        return [(at, a, min(b, a + length - at)) for at, a, b in placed if at < length]
+
+    runs = [(at, physical + a - offset, b - a) for offset, physical, many in whole.runs.tolist()
+            for at, a, b in turned(offset, offset + many)]  # fmt: skip
+    holes = [(at, at + b - a) for low, high in whole.holes.tolist() for at, a, b in turned(low, high)]
     return Region(
         whole.address,
         data,
         np.array(sorted(runs), np.uint64).reshape(-1, 3),
-        np.array(holes, np.int64).reshape(-1, 2),
+        np.array(sorted(holes), np.int64).reshape(-1, 2),
         whole.why,
     )
 
 
 def _lines(region: Region, cut: bool) -> LogRecords:
     level, facility, time, timed, start, length, state = [], [], [], [], [], [], []
-    for match in _LINE.finditer(region.data):
+    ends = [*region.holes[:, 0].tolist(), len(region.data)]
+    starts = set(begins := [0, *region.holes[:, 1].tolist()])
+    parts = (_LINE.finditer(region.data, low, high) for low, high in zip(begins, ends, strict=True))
+    for match in chain.from_iterable(parts):
         if match.start() == match.end():
             continue
         mark, seconds, micro, text = match.groups()
@@ -69,7 +77,7 @@ def _lines(region: Region, cut: bool) -> LogRecords:
         time.append(int(seconds) * 10**9 + int(micro) * 1000 if seconds is not None else 0)
         start.append(match.start(4))
         length.append(len(text))
-        torn = (cut and match.start() == 0 and not mark) or not match.group().endswith(b"\n")
+        torn = ((cut or match.start()) and match.start() in starts and not mark) or not match.group().endswith(b"\n")
         state.append(TORN if torn else FINALIZED)
     count = len(level)
     return LogRecords(

@@ -31,6 +31,13 @@ class Region:
     holes: np.ndarray[Any, Any]
     why: str = ""
 
+    def shortened(self) -> Region:
+        """Return it without the hole at its end, if there is one."""
+        size = int((self.runs[:, 0] + self.runs[:, 2]).max()) if len(self.runs) else 0
+        if size == len(self.data):
+            return self
+        return Region(self.address, self.data[:size], self.runs, self.holes[self.holes[:, 0] < size], self.why)
+
     def missing(self, start: np.ndarray[Any, Any], length: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Return which of the ranges (offset and length) touch a hole."""
         found = np.zeros(len(start), bool)
