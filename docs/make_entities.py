@@ -11,6 +11,7 @@ from pathlib import Path
 
 from vmcoredd_lab.devices.cxgb4.entities import decoders
 from vmcoredd_lab.devices.cxgb4.entity_names import entity_description, entity_numbers
+from vmcoredd_lab.frames import DTYPES
 from vmcoredd_lab.tables import Column
 
 OUT = Path(__file__).resolve().parent / "entities.md"
@@ -21,8 +22,6 @@ What `nic.entity(NAME)` and `vmcoredd-lab entity FILE NAME` give for each entity
 `nic.records(NAME)` gives every member of every structure as the driver stored it, and `encode_entity` turns that back into
 the same bytes.
 """
-TYPES = {"u64": "UInt64", "u32": "UInt32", "i64": "Int64", "i32": "Int32", "bool": "boolean", "text": "str",
-         "category": "category", "f64": "Float64"}  # fmt: skip
 
 
 def cell(text: str) -> str:
@@ -45,7 +44,7 @@ def column_rows(columns: tuple[Column, ...]) -> list[str]:
         ):
             end += 1
         name = f"`{first.name}`" + (f" to `{columns[end].name}`" if end > at else "")
-        lines.append(f"| {name} | {TYPES.get(first.kind, first.kind)} | {cell(first.doc)} |")
+        lines.append(f"| {name} | {DTYPES[first.kind]} | {cell(first.doc)} |")
         at = end + 1
     return lines
 

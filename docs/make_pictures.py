@@ -42,7 +42,7 @@ def report() -> None:
         core = vl.open_vmcore(SAMPLE)
         core.container.source.name = SAMPLE.name
         vl.write_report(core, page, date="2026-11-23 09:00 UTC")
-        picture(page, HERE / "pictures" / "report.png", 1160, 1500)
+        picture(page, HERE / "pictures" / "report.png", 1160, 960)
 
 
 def widgets() -> None:

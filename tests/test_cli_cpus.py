@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from vmcoredd_lab.cli import commands, kernel_side  # noqa: F401  registers the commands
 from vmcoredd_lab.cli.main import cli
+from vmcoredd_lab.cli.output import note
 from vmcoredd_lab.cli.remote import Remotes
 from vmcoredd_lab.errors import VmcoreddLabError
 
@@ -33,6 +34,12 @@ def test_cpus_are_a_narrow_table_for_people(built: Path) -> None:
     status, out, err = run("cpus", built)
     assert status == 0
     assert out.split("\n")[0].split() == ["cpu", "pid", "panicked", "rip", "rsp"]
+    assert err == ""
+
+
+def test_on_a_terminal_cpus_say_what_else_there_is(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel_side, "remark", note)
+    _, _, err = run("cpus", built)
     assert "--registers" in err
     assert "6.1.0-test" in err
 

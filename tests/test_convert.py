@@ -23,8 +23,7 @@ def chunks(path: Any) -> list[tuple[int, bytes]]:
 def test_another_container_holds_the_same(lab: Any, file: Callable[..., Path], tmp_path: Path, form: str) -> None:
     source = file(pages("pz.xpp").build())
     answer = lab("convert", source, "-o", tmp_path / "out", "--format", form)
-    assert (answer.status, answer.out) == (0, "")
-    assert answer.err.startswith(f"{tmp_path / 'out'}: ")
+    assert (answer.status, answer.out, answer.err) == (0, "", "")
     assert chunks(tmp_path / "out") == chunks(source)
     assert lab("dumps", tmp_path / "out", "--format", "json").column("name") == ["one_0000:02:00.4", "two_0000:81:00.4"]
 

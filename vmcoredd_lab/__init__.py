@@ -1,9 +1,14 @@
 """Device dumps in Linux vmcores: registers, firmware log and on-chip memory, without vmlinux and without vendor tools.
 
 >>> import vmcoredd_lab as vl
->>> core = vl.open_vmcore("vmcore")                       # doctest: +SKIP
->>> nic = core.device_dumps["cxgb4_0000:02:00.4"].decode()  # doctest: +SKIP
->>> nic.registers, nic.firmware_log                       # doctest: +SKIP
+>>> core = vl.open_vmcore("sample_data/vmcore.kdump")
+>>> nic = core.device_dumps["0000:02:00.4"].decode()
+>>> nic
+<Cxgb4 T6 rev 0, 50 of 52 entities; firmware error: crash of the firmware>
+>>> nic.firmware_log[["level", "message"]].tail(2)
+     level                                            message
+254   CRIT                    watchdog: core 2 did not answer
+255  EMERG  assertion failed at line 1423 (val0 0xdead val...
 """
 
 from __future__ import annotations

@@ -11,9 +11,15 @@ from vmcoredd_lab.tables import Codes, Table
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["to_frame"]
+__all__ = ["DTYPES", "to_frame"]
 
 _NULLABLE = {"u64": "UInt64", "u32": "UInt32", "i64": "Int64", "i32": "Int32", "bool": "boolean"}
+DTYPES = {
+    **_NULLABLE,
+    "text": "str",
+    "category": "category",
+    "datetime": "datetime64[ns, UTC]",
+}  # by the kind of a column
 
 
 def to_frame(table: Table, *, copy: bool = True) -> pd.DataFrame:

@@ -29,6 +29,9 @@ _AREAS = {"EMERG": 90, "CRIT": 80, "ERR": 60, "NOTICE": 26, "INFO": 18, "DEBUG":
 def plot_firmware_log(log: Any, ax: Axes | None = None, colours: dict[str, str] | None = None) -> Axes:
     """Plot firmware log entries over the firmware's clock: a lane for each facility, a colour for each level.
 
+    >>> nic = vl.open_vmcore("sample_data/vmcore.kdump").device_dumps[0].decode()
+    >>> vl.plot_firmware_log(nic).figure.savefig("firmware-log.svg")
+
     Parameters
     ----------
     log: the ``firmware_log`` frame of an adapter, or the adapter itself

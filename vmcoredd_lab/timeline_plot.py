@@ -34,6 +34,9 @@ def plot_timeline(timeline: Any, figure: Figure | None = None, colours: dict[str
 
     Lanes of clocks that are not tied to the kernel's have axes of their own below, in ticks of that clock, which say so.
 
+    >>> core = vl.open_vmcore("sample_data/vmcore.kdump")
+    >>> vl.plot_timeline(core.timeline()).figure.savefig("timeline.svg")
+
     Parameters
     ----------
     timeline: what :meth:`~vmcoredd_lab.Vmcore.timeline` returns

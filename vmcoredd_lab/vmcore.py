@@ -271,6 +271,10 @@ class Vmcore:
         One anchor gives a time to its own tick; through two or more a line is fitted. What has no time comes last, each lane
         in its own order and ending with the collection of its device.
 
+        >>> events = vl.open_vmcore("sample_data/vmcore.kdump").timeline()
+        >>> sorted(set(events["source"]))
+        ['collection', 'dmesg', 'firmware', 'panic']
+
         Parameters
         ----------
         anchors: ``(device, tick, time_ns)``: the device by name, PCI address or index, a tick of its firmware log and the kernel
@@ -312,6 +316,12 @@ class Vmcore:
 
         The rules of each device's decoder, of the kernel log, and across both (docs/findings.md). ``space``, ``offset`` and
         ``length`` say which bytes prove it; :meth:`bytes_of` gives them, ``diagnosis.findings`` has every place.
+
+        >>> core = vl.open_vmcore("sample_data/vmcore.kdump")
+        >>> core.findings()[["rule", "severity", "device"]].head(2)
+            rule  severity        device
+        0  FW-01  critical  0000:02:00.4
+        1  FW-11  critical  0000:02:00.4
         """
         return self.diagnosis.frame
 
@@ -320,13 +330,22 @@ class Vmcore:
         return self.diagnosis.skipped_frame
 
     def signature(self) -> Signature:
-        """What the crash is grouped by: ``.hash``, the same for crashes that are alike, and ``.parts``."""
+        """What the crash is grouped by: ``.hash``, the same for crashes that are alike, and ``.parts``.
+
+        >>> vl.open_vmcore("sample_data/vmcore.kdump").signature().hash
+        'ed200c7f1181'
+        """
         from vmcoredd_lab.analysis.signature import signature
 
         return signature(self, self.diagnosis)
 
     def bytes_of(self, space: str, offset: int, length: int) -> bytes:
         """Return the bytes that a finding or an event names: ``bytes_of(row.space, row.offset, row.length)``.
+
+        >>> core = vl.open_vmcore("sample_data/vmcore.kdump")
+        >>> worst = core.findings().iloc[0]
+        >>> core.bytes_of(worst["space"], worst["offset"], worst["length"]).hex()
+        '10c000c0'
 
         Raises
         ------
@@ -443,6 +462,10 @@ class Vmcore:
         vmcore of which nothing was changed is written as it is, byte for byte. ``machine``, as ``uname -m`` names it, is
         needed for an ELF file of a kdump-compressed one that names no machine, as QEMU's do.
 
+        >>> image = vl.open_vmcore("sample_data/vmcore.kdump").to_image()
+        >>> vl.write_vmcore(image, "vmcore.elf", "elf")
+        [PosixPath('vmcore.elf')]
+
         Raises
         ------
         UsageError: a machine that is not known.
@@ -466,6 +489,12 @@ def open_vmcore(path: Any, *, cache_index: bool = False) -> Vmcore:
     """Open a vmcore: ELF (kernel, makedumpfile -E, QEMU) or makedumpfile's kdump-compressed format, told by content.
 
     Reads headers and note headers only, through mmap.
+
+    >>> core = vl.open_vmcore("sample_data/vmcore.kdump")
+    >>> core
+    <Vmcore sample_data/vmcore.kdump: kdump-compressed, x86_64, 2 device dumps>
+    >>> core.vmcoreinfo["OSRELEASE"]
+    '6.1.192-realvm-mini'
 
     Parameters
     ----------

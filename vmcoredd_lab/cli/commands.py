@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from vmcoredd_lab.cli import names
 from vmcoredd_lab.cli.main import (
     chosen_dumps,
     cli,
@@ -21,11 +22,12 @@ from vmcoredd_lab.cli.main import (
     offered,
     opened_file,
 )
-from vmcoredd_lab.cli.output import emit, emit_text, note
+from vmcoredd_lab.cli.output import emit, emit_bytes, emit_text, note, remark
 from vmcoredd_lab.cli.progress import giving_way
 from vmcoredd_lab.cli.remote import remotes
 from vmcoredd_lab.cli.timeline import emit_events, event_options, events_of
 from vmcoredd_lab.errors import NotInFileError, OutputError
+from vmcoredd_lab.extract import write_atomically
 from vmcoredd_lab.opening import OpenedFile
 from vmcoredd_lab.progress import undisturbed
 from vmcoredd_lab.tables import Column, Table
@@ -104,7 +106,7 @@ _adapter_command("entities", "entities_table", "What a device dump holds: every 
 
 @cli.command()
 @file_argument
-@click.argument("name", metavar="NAME")
+@click.argument("name", metavar="NAME", shell_complete=names.entities)
 @click.option(
     "--format",
     "form",
@@ -125,8 +127,9 @@ def entity(file: str, name: str, form: str, output: str | None, limit: int | Non
 @cli.command()
 @frame_options
 @dump_option
-@click.option("--register", "name", metavar="NAME", help="The fields of this register, of each of its instances.")
-@click.option("--block", metavar="NAME", help="Only this hardware block, e.g. SGE.")
+@click.option("--register", "name", metavar="NAME", shell_complete=names.registers,
+              help="The fields of this register, of each of its instances.")  # fmt: skip
+@click.option("--block", metavar="NAME", shell_complete=names.blocks, help="Only this hardware block, e.g. SGE.")
 @click.option("--nonzero", is_flag=True, help="Only registers that are not zero.")
 @click.option("--counters", is_flag=True, help="64-bit counters, joined from their _L and _H registers.")
 @click.option("--causes", is_flag=True, help="Interrupt-cause registers that are not zero, bit by bit.")
@@ -206,7 +209,10 @@ def problems(file: str, form: str, output: str | None, limit: int | None, pages:
 @click.option("--payload", is_flag=True, help="Cut the kernel's page padding where the decoder knows the length.")
 @click.option("--entities", is_flag=True, help="Also write each entity's decoded bytes, in a folder beside the dump.")
 @click.option("--force", is_flag=True, help="Replace existing files.")
-@click.option("--dump", "which", metavar="NAME|INDEX|all", default="all", show_default=True)
+@click.option(
+    "--dump", "which", metavar="NAME|INDEX|all", default="all", show_default=True, shell_complete=names.dumps,
+    help="Which device dump: by name, PCI address or index.",
+)  # fmt: skip
 def extract(file: str, directory: str, payload: bool, entities: bool, force: bool, which: str) -> None:
     """Write each device dump's bytes to DIR/<index>-<name>.bin."""
     from vmcoredd_lab.extract import extract as write
@@ -221,7 +227,7 @@ def extract(file: str, directory: str, payload: bool, entities: bool, force: boo
         written = write(chosen, Path(directory), payload=payload, entities=entities, force=force, problems=found,
                         progress=advance)  # fmt: skip
     for one in written:
-        note(f"{one.path}  {one.size:,} bytes")
+        remark(f"{one.path}  {one.size:,} bytes")
     for problem in found:
         note(f"{problem.where}: {problem.message}")
     if not written:
@@ -248,8 +254,9 @@ class _Number(click.ParamType):  # type: ignore[type-arg]  # generic only since 
 )
 @click.option("--physical", type=_Number(), help="Physical address of the crashed machine.")
 @click.option("--virtual", type=_Number(), help="Kernel virtual address, through the program headers or VMCOREINFO.")
-@click.option("--dump", "which", metavar="NAME|INDEX", help="Bytes of this device dump.")
-@click.option("--entity", "name", metavar="NAME", help="Decoded bytes of this entity (of the first dump, or --dump).")
+@click.option("--dump", "which", metavar="NAME|INDEX", shell_complete=names.dumps, help="Bytes of this device dump.")
+@click.option("--entity", "name", metavar="NAME", shell_complete=names.entities,
+              help="Decoded bytes of this entity (of the first dump, or --dump).")  # fmt: skip
 @click.option("--length", type=_Number(), default=256, show_default=True, help="Bytes.")
 def hexdump(file: str, offset: int | None, physical: int | None, virtual: int | None, which: str | None, name: str | None,
             length: int) -> None:  # fmt: skip
@@ -306,8 +313,10 @@ def _bytes_at(opened: OpenedFile, which: str | None, name: str | None, start: in
     type=click.Path(dir_okay=False),
     required=True,
     metavar="OUT",
-    help="The suffix chooses the kind: .html, .md (for a ticket), .json, .ipynb or .pdf.",
+    help="The suffix chooses the kind: .html, .md (for a ticket), .json, .ipynb or .pdf; - is standard output.",
 )
+@click.option("--format", "form", type=click.Choice(["html", "md", "json", "ipynb", "pdf"]),
+              help="The kind, whatever the suffix; for - json unless told otherwise.")  # fmt: skip
 @click.option("--title", help="A title for the report; else the file's name.")
 @click.option(
     "--date",
@@ -320,16 +329,20 @@ def _bytes_at(opened: OpenedFile, which: str | None, name: str | None, start: in
               help="A Jinja2 template of your own, which may extend report.html.j2 (docs/reports.md).")  # fmt: skip
 @click.option("--redact", is_flag=True,
               help="Take out host names, network addresses, serials, addresses in memory and bytes of memory.")  # fmt: skip
-def report(file: str, output: str, title: str | None, date: str | None, vmlinux: str | None, template: str | None,
-           redact: bool) -> None:  # fmt: skip
+def report(file: str, output: str, form: str | None, title: str | None, date: str | None, vmlinux: str | None,
+           template: str | None, redact: bool) -> None:  # fmt: skip
     """One document of all there is: HTML or PDF for people, Markdown for a ticket, JSON, or a notebook to go on in."""
-    from vmcoredd_lab.report import kind_of, write_report
+    from vmcoredd_lab.report import kind_of, rendered_report
 
-    kind_of(output, template)  # before anything is read
+    kind = f".{form}" if form else ".json" if output == "-" and template is None else None
+    kind = kind_of(output if kind is None else f"report{kind}", template)  # before anything is read
     opened = opened_file(file)
     with working("writing the report"):
-        size = write_report(opened, output, title=title, date=date, vmlinux=vmlinux, template=template, redact=redact)
-    note(f"{output}  {human_size(size)}")
+        data = rendered_report(opened, kind, title=title, date=date, vmlinux=vmlinux, template=template, redact=redact)
+    if output == "-":
+        emit_bytes(data)
+    else:
+        remark(f"{output}  {human_size(write_atomically(Path(output), [data], force=True))}")
     finish(opened)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from vmcoredd_lab.cli.main import cli, file_argument, finish, opened_file
-from vmcoredd_lab.cli.output import note
+from vmcoredd_lab.cli.output import note, remark
 from vmcoredd_lab.cli.remote import remotes
 from vmcoredd_lab.containers.kdump_codecs import COMPRESSIONS
 from vmcoredd_lab.errors import NotInFileError
@@ -57,7 +57,7 @@ def convert(
         error.hint = f"{error.hint + '; ' if error.hint else ''}--salvage leaves out what cannot be read"
         raise
     for path in paths:
-        note(f"{escape(str(path))}: {human_size(path.stat().st_size)}")
+        remark(f"{escape(str(path))}: {human_size(path.stat().st_size)}")
     _tell(lost)
     remotes().check()
     finish(opened)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from vmcoredd_lab.cli.main import chosen_dumps, cli, dump_option, file_argument, finish, frame_options, opened_file
-from vmcoredd_lab.cli.output import emit, emit_text, note
+from vmcoredd_lab.cli.output import emit, emit_text, remark
 from vmcoredd_lab.opening import OpenedFile, open_file
 from vmcoredd_lab.tables import Table
 from vmcoredd_lab.text import human_size, plural
@@ -50,7 +50,7 @@ def diff(file: str, form: str, output: str | None, limit: int | None, other: str
         from vmcoredd_lab.report.diff_page import render_diff
 
         emit_text(render_diff(table), output)
-        note(f"{output}  {human_size(Path(output).stat().st_size)}")
+        remark(f"{output}  {human_size(Path(output).stat().st_size)}")
     elif form == "table":
         emit_text("".join(f"{line}\n" for line in _lines(table, SHOWN if limit is None else limit)), output)
     else:
@@ -163,5 +163,5 @@ def baseline(file: str, output: str, which: str | None) -> None:
     if which == "all":
         raise click.UsageError("a baseline is of one device dump: --dump NAME or INDEX")
     size = save_baseline(chosen_dumps(opened, which)[0][1], output)
-    note(f"{output}  {human_size(size)}")
+    remark(f"{output}  {human_size(size)}")
     finish(opened)

@@ -10,7 +10,7 @@ import click
 import numpy as np
 
 from vmcoredd_lab.cli.main import cli, finish, opened_file
-from vmcoredd_lab.cli.output import LIMIT, emit_text, note
+from vmcoredd_lab.cli.output import LIMIT, emit_text, note, remark
 from vmcoredd_lab.cli.remote import remotes
 from vmcoredd_lab.cli.timeline import emit_events, event_options, events_of
 from vmcoredd_lab.errors import NotInFileError
@@ -148,8 +148,10 @@ def _hints(opened: OpenedFile, log: Table, shown: Table, panic: PanicSummary | N
     if log.attrs.get("note"):
         note(str(log.attrs["note"]))
     if panic is not None and not since_panic:
-        note(f"panic: {escape(panic.reason)}; --since-panic shows it alone, info sums it up")
+        remark(f"panic: {escape(panic.reason)}; --since-panic shows it alone, info sums it up")
     mentioned = {d.rsplit(" ", 1)[-1] for d in shown.values("device") if d}
     for index, dump in enumerate(opened.device_dumps):
         if dump.device is not None and dump.device in mentioned:
-            note(f"{escape(dump.device)} has a device dump: vmcoredd-lab entities {escape(opened.path)} --dump {index}")
+            remark(
+                f"{escape(dump.device)} has a device dump: vmcoredd-lab entities {escape(opened.path)} --dump {index}"
+            )

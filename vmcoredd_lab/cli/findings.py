@@ -8,7 +8,7 @@ import click
 
 from vmcoredd_lab.cli.commands import working
 from vmcoredd_lab.cli.main import chosen_dumps, cli, dump_option, finish, frame_options, opened_file
-from vmcoredd_lab.cli.output import emit, note
+from vmcoredd_lab.cli.output import emit, remark
 from vmcoredd_lab.opening import OpenedFile
 from vmcoredd_lab.text import plural
 
@@ -48,7 +48,7 @@ def findings(file: str, form: str, output: str | None, limit: int | None, which:
         else:
             emit(shown.take(slice(0, len(keep))), form, output, limit)
         if found.skipped:
-            note(f"{plural(len(found.skipped), 'rule')} could not be evaluated; --skipped says why")
+            remark(f"{plural(len(found.skipped), 'rule')} could not be evaluated; --skipped says why")
     finish(opened)
 
 

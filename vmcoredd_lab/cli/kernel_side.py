@@ -10,7 +10,7 @@ import click
 
 from vmcoredd_lab.cli.commands import working
 from vmcoredd_lab.cli.main import cli, finish, frame_options, opened_file
-from vmcoredd_lab.cli.output import emit, emit_text, note
+from vmcoredd_lab.cli.output import emit, emit_text, note, remark
 from vmcoredd_lab.kernel.debuginfo import WHAT_IT_ADDS, debuginfo_hint
 from vmcoredd_lab.notes.cpus import narrow, registers_of
 from vmcoredd_lab.tables import Table
@@ -56,8 +56,8 @@ def cpus(file: str, form: str, output: str | None, limit: int | None, registers:
         else:
             emit(narrow(table, core.machine), form, output, limit)
             if len(table):
-                note(f"--registers shows every register; {WHAT_IT_ADDS}: --stacks --vmlinux PATH")
-                note(debuginfo_hint(core.vmcoreinfo))
+                remark(f"--registers shows every register; {WHAT_IT_ADDS}: --stacks --vmlinux PATH")
+                remark(debuginfo_hint(core.vmcoreinfo))
     finish(opened)
 
 

@@ -11,6 +11,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from vmcoredd_lab import __version__
+from vmcoredd_lab.cli import names
 from vmcoredd_lab.cli.output import FORMATS, note
 from vmcoredd_lab.cli.progress import late_bar
 from vmcoredd_lab.cli.remote import Remotes, remotes, verbose_option
@@ -21,8 +22,9 @@ from vmcoredd_lab.progress import show_with
 from vmcoredd_lab.source import opened_remotes
 from vmcoredd_lab.text import escape, plural
 
-__all__ = ["cli", "main"]
+__all__ = ["cli", "main", "program"]
 
+PROGRAM = "vmcoredd-lab"
 F = TypeVar("F", bound=Callable[..., Any])
 
 PARTS = "vmcoredd_lab.parts"
@@ -39,6 +41,7 @@ class _ReaderGone(Exception):
 ORDER = (
     "info", "findings", "dmesg", "cpus", "timeline", "dumps", "entities", "entity", "registers", "firmware-log", "problems",
     "notes", "segments", "hexdump", "extract", "report", "diff", "baseline", "signature", "convert", "make",
+    "completion",
 )  # fmt: skip
 
 
@@ -60,7 +63,7 @@ class _Commands(click.Group):
     epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.version_option(__version__, prog_name="vmcoredd-lab")
+@click.version_option(__version__, prog_name=PROGRAM)
 @verbose_option
 def cli() -> None:
     """Show what the hardware was doing when the kernel died: device dumps in Linux vmcores.
@@ -103,7 +106,7 @@ def frame_options(command: F) -> F:
 def dump_option(command: F) -> F:
     """Add --dump."""
     text = "Which device dump: by name, PCI address or index, or all. Default: the first."
-    return click.option("--dump", "which", metavar="NAME|INDEX|all", help=text)(command)
+    return click.option("--dump", "which", metavar="NAME|INDEX|all", shell_complete=names.dumps, help=text)(command)
 
 
 def chosen_dumps(opened: OpenedFile, which: str | None) -> list[tuple[int, Any]]:
@@ -116,9 +119,9 @@ def chosen_dumps(opened: OpenedFile, which: str | None) -> list[tuple[int, Any]]
         if len(dumps) > 1:
             note(f"{first.name}: the first of {plural(len(dumps), 'device dump')}; --dump NAME, INDEX or all chooses")
         return [(0, first)]
-    names = [dump.name for dump in dumps]
-    if which in names:
-        return [(names.index(which), dumps[which])]
+    there = [dump.name for dump in dumps]
+    if which in there:
+        return [(there.index(which), dumps[which])]
     key: int | str = int(which) if re.fullmatch(r"-?[0-9]{1,9}", which) else which
     dump = dumps[key]
     return [(list(dumps).index(dump), dump)]
@@ -152,10 +155,11 @@ def opened_file(path: str) -> OpenedFile:
     return open_file(path, *meta[PARTS], cache_index=meta[CACHE_INDEX])
 
 
-def main(args: list[str] | None = None) -> NoReturn:
-    """Run the program and exit with the documented status."""
+def program() -> click.Group:
+    """Return the group with all of its commands."""
     from vmcoredd_lab.cli import (  # noqa: F401  registers them
         commands,
+        completion,
         convert,
         diff,
         dmesg,
@@ -165,10 +169,15 @@ def main(args: list[str] | None = None) -> NoReturn:
         timeline,
     )
 
+    return cli
+
+
+def main(args: list[str] | None = None) -> NoReturn:
+    """Run the program and exit with the documented status."""
     show_with(late_bar)
     try:
         with opened_remotes() as sources:
-            status = cli.main(args, standalone_mode=False, obj=Remotes(sources))
+            status = program().main(args, prog_name=PROGRAM, standalone_mode=False, obj=Remotes(sources))
     except click.exceptions.Abort:
         note("interrupted")
         sys.exit(130)
@@ -178,6 +187,12 @@ def main(args: list[str] | None = None) -> NoReturn:
     except VmcoreddLabError as error:
         note(f"vmcoredd-lab: {escape(str(error))}")
         sys.exit(error.exit_status)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "vmcoredd_lab":
+            raise
+        package = error.name.partition(".")[0]
+        note(f"vmcoredd-lab: this needs {package}, which is not installed; pip install {package}")
+        sys.exit(2)
     except _ReaderGone:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)

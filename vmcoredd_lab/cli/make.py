@@ -6,6 +6,7 @@ import re
 
 import click
 
+from vmcoredd_lab.cli import names
 from vmcoredd_lab.cli.main import cli
 from vmcoredd_lab.errors import UsageError
 
@@ -14,7 +15,7 @@ FORMATS = ("elf", "kdump", "flattened-elf", "flattened-kdump", "device-dump")
 
 
 @cli.command()
-@click.argument("scenario", required=False)
+@click.argument("scenario", required=False, shell_complete=names.scenarios)
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False), metavar="FILE", help="The file to write, replaced in one step."
 )

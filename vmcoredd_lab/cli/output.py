@@ -18,7 +18,7 @@ from vmcoredd_lab.errors import OutputError
 from vmcoredd_lab.tables import Column, Table
 from vmcoredd_lab.text import escape
 
-__all__ = ["FORMATS", "emit", "emit_pieces", "emit_text", "note"]
+__all__ = ["FORMATS", "emit", "emit_bytes", "emit_pieces", "emit_text", "note", "remark"]
 
 FORMATS = ("table", "csv", "json", "parquet")
 LIMIT = 200  # rows of a table shown on a terminal unless told otherwise
@@ -27,6 +27,12 @@ LIMIT = 200  # rows of a table shown on a terminal unless told otherwise
 def note(text: str) -> None:
     """Say something beside the output, on stderr."""
     click.echo(text, err=True)
+
+
+def remark(text: str) -> None:
+    """Say on a terminal what helps a person; to hooks, cron and pipes nothing, for it takes no action."""
+    if sys.stderr.isatty():
+        note(text)
 
 
 def emit(table: Table, form: str, output: str | None, limit: int | None = None) -> None:
@@ -64,6 +70,18 @@ def emit_pieces(pieces: Iterable[bytes], output: str | None) -> None:
         _to_stdout(piece.decode() for piece in pieces)
     else:
         _write(output, pieces)
+
+
+def emit_bytes(data: bytes) -> None:
+    """Write bytes to standard output as they are."""
+    remotes().check()
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"cannot be written: {error.strerror}", path="standard output") from None
 
 
 def _to_stdout(pieces: Iterable[str]) -> None:

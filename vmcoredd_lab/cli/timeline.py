@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from vmcoredd_lab.cli.main import cli, file_argument, finish, opened_file
-from vmcoredd_lab.cli.output import FORMATS, emit, emit_pieces, note
+from vmcoredd_lab.cli.output import FORMATS, emit, emit_pieces, remark
 from vmcoredd_lab.export import EVENT_FORMATS, format_of, pieces
 from vmcoredd_lab.opening import OpenedFile
 from vmcoredd_lab.tables import Table
@@ -45,7 +45,7 @@ def emit_events(table: Callable[[], Table], events: Callable[[], Table], form: s
         raise click.UsageError("a Perfetto trace is not for a terminal: say where with -o FILE")
     emit_pieces(pieces(events(), chosen), output)
     if output is not None and Path(output).is_file():
-        note(f"{output}  {human_size(Path(output).stat().st_size)}")
+        remark(f"{output}  {human_size(Path(output).stat().st_size)}")
 
 
 @cli.command()

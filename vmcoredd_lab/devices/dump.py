@@ -267,6 +267,13 @@ class DeviceDumps(Sequence[DeviceDump]):
 def open_device_dump(path: Any, *, record: int = 0) -> DeviceDump:
     """Open a bare device dump file, as ``ethtool -w`` or Chelsio's ``cudbg_app --collect`` write it.
 
+    >>> dump = vl.open_device_dump("sample_data/ethtool-t6-sge-parity.dump")
+    >>> nic = dump.decode()
+    >>> nic.interrupt_causes[["register", "field", "severity"]]
+             register                 field  severity
+    0  SGE_INT_CAUSE1  perr_align_ctl_fifo0  critical
+    1    PL_INT_CAUSE                   SGE      info
+
     Parameters
     ----------
     path: a path, a binary file object or bytes

@@ -46,6 +46,9 @@ def pieces(events: Table, form: str) -> Iterable[bytes]:
 def export_timeline(what: Any, path: Any, *, form: str | None = None, anchors: Iterable[Any] = ()) -> int:
     """Write the timeline of a vmcore or device dump to a file for another program; return its size in bytes.
 
+    >>> vl.export_timeline("sample_data/vmcore.kdump", "crash.pftrace") > 0
+    True
+
     Parameters
     ----------
     what: a :class:`~vmcoredd_lab.Vmcore`, a :class:`~vmcoredd_lab.DeviceDump`, or a path

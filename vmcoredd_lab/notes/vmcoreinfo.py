@@ -116,7 +116,7 @@ class Vmcoreinfo(Mapping[str, str]):
 
     @cached_property
     def config(self) -> dict[str, str]:
-        """Configuration options by name, without CONFIG_: CONFIG_name=y and CONFIG(name)=y."""
+        """Configuration options by name, without ``CONFIG_``: CONFIG_name=y and CONFIG(name)=y."""
         found: dict[str, str] = {}
         for key, value in self._lines.items():
             match = _WRAPPED.match(key)

@@ -15,7 +15,7 @@ from vmcoredd_lab.opening import OpenedFile, opened_of
 from vmcoredd_lab.report.build import build
 from vmcoredd_lab.report.document import Document
 
-__all__ = ["SUFFIXES", "kind_of", "write_report"]
+__all__ = ["SUFFIXES", "kind_of", "rendered_report", "write_report"]
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,9 @@ def write_report(
 ) -> int:  # fmt: skip
     """Write a report on a vmcore or a device dump; return its size in bytes.
 
+    >>> vl.write_report("sample_data/vmcore.kdump", "ticket.md", date="2026-11-23") > 0
+    True
+
     Parameters
     ----------
     what: a :class:`~vmcoredd_lab.Vmcore`, a :class:`~vmcoredd_lab.DeviceDump`, or a path
@@ -105,15 +108,25 @@ def write_report(
     OutputError: the report could not be written, or a cell of the notebook failed.
     """
     target = Path(path)
-    suffix = kind_of(target, template)
+    data = rendered_report(
+        what, kind_of(target, template), title=title, date=date, vmlinux=vmlinux, template=template, redact=redact
+    )
+    return write_atomically(target, [data], force=True)
+
+
+def rendered_report(
+    what: Any, kind: str, *, title: str | None = None, date: str | None = None,
+    vmlinux: str | os.PathLike[str] | None = None, template: str | os.PathLike[str] | None = None, redact: bool = False,
+) -> bytes:  # fmt: skip
+    """Return the bytes of a report of a kind, as :func:`kind_of` gives it; the others as in :func:`write_report`."""
     opened = opened_of(what)
     document = build(opened, title=title, date=date, vmlinux=vmlinux)
     if redact:
         from vmcoredd_lab.report.redact import redact as taken_out
 
         document = taken_out(document)
-    renderer = _html if template is not None and suffix != ".pdf" else _RENDERERS[suffix]
-    return write_atomically(target, [renderer(document, _Wanted(opened.path, _parts(opened), template))], force=True)
+    renderer = _html if template is not None and kind != ".pdf" else _RENDERERS[kind]
+    return renderer(document, _Wanted(opened.path, _parts(opened), template))
 
 
 def _parts(opened: OpenedFile) -> tuple[str, ...]:

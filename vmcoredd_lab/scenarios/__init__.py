@@ -2,7 +2,8 @@
 
 >>> from vmcoredd_lab.scenarios import scenario
 >>> image = scenario("firmware-crash", seed=1, chip="T6", adapters=2)
->>> vl.open_vmcore(image.open()).findings()
+>>> vl.open_vmcore(image.open()).findings()["rule"].iloc[0]
+'FW-01'
 
 The scenarios are described one by one in docs/scenarios.md. The same arguments give the same bytes.
 """

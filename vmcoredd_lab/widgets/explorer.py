@@ -132,6 +132,9 @@ def explore(what: Any, *, rows: int = 14) -> Explorer:
     Findings first; then notes, device dumps, and of each dump entities, registers (interrupt causes that are set first, then
     what is not zero) and firmware log; the kernel log. A row that is clicked opens its bytes in the hex view below.
 
+    >>> vl.explore("sample_data/vmcore.kdump")
+    <vmcoredd_lab.widgets.explorer.Explorer object at ...>
+
     Parameters
     ----------
     what: as in :func:`~vmcoredd_lab.widgets.hexview.hexview`

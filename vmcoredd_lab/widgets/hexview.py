@@ -253,6 +253,9 @@ def hexview(what: Any, *, space: str | None = None, at: int | str | None = None,
             rows: int = 24, structure: bool = True) -> HexView:  # fmt: skip
     """Return a hex view of a vmcore, a device dump, a decoded adapter, a path, or anything with bytes in it. Read-only.
 
+    >>> vl.hexview("sample_data/vmcore.kdump", entity="reg_dump", at="PCIE_FW")
+    <vmcoredd_lab.widgets.hexview.HexView object at ...>
+
     Parameters
     ----------
     what: what to look at

@@ -262,6 +262,9 @@ def timeline_view(what: Any, anchors: Any = (), *, rows: int = 10) -> TimelineVi
     Clocks that are not tied to the kernel's have an axis of their own. Zoom with the wheel (after a click, or with Ctrl), drag to
     pan; a click chooses an event, shows its row, and its bytes in the hex view below.
 
+    >>> vl.timeline_view("sample_data/vmcore.kdump")
+    <vmcoredd_lab.widgets.timeline.TimelineView object at ...>
+
     Parameters
     ----------
     what: a vmcore, a device dump, or the path of one

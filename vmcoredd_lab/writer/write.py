@@ -42,6 +42,13 @@ def write_vmcore(
     A file takes its name when it is whole: where writing fails nothing is left, and what had the name before is still
     there. Memory that takes no room in the image takes none in an ELF file either.
 
+    >>> image = vl.VmcoreImage(machine="x86_64")
+    >>> image.add_segment(b"hello".ljust(4096, b"."), paddr=0x1000)
+    >>> vl.write_vmcore(image, "small.vmcore")
+    [PosixPath('small.vmcore')]
+    >>> vl.open_vmcore("small.vmcore").memory.read(0x1000, 5)
+    b'hello'
+
     Parameters
     ----------
     image: a :class:`VmcoreImage`, or what ``core.to_image()`` returns

@@ -79,6 +79,10 @@ class Baseline:
 def save_baseline(nic: Any, path: Any) -> int:
     """Save what :func:`~vmcoredd_lab.diff` needs of one device, to compare later dumps with; return the file's size.
 
+    >>> nic = vl.open_device_dump("sample_data/ethtool-t6-sge-parity.dump")
+    >>> vl.save_baseline(nic, "well.baseline") > 0
+    True
+
     Parameters
     ----------
     nic: a decoded device dump (``dump.decode()``), or a :class:`~vmcoredd_lab.DeviceDump`

@@ -28,6 +28,10 @@ _FACTS = ("kernel_release", "machine", "page_size", "cpus")  # of the kernel: co
 def diff(a: Any, b: Any, *, only: Iterable[str] = (), ignore: Iterable[str] = (), detail: bool = False) -> pd.DataFrame:
     """Return what differs between two dumps, configuration first, then status, counters, logs, pointers and samples.
 
+    >>> core = vl.open_vmcore("sample_data/vmcore.kdump")
+    >>> vl.diff(core.device_dumps[0], core.device_dumps[1], only=["identity"])["class"].unique().tolist()
+    ['identity']
+
     Parameters
     ----------
     a, b: decoded devices (``dump.decode()``), :class:`~vmcoredd_lab.DeviceDump`, saved baselines or their paths

@@ -194,6 +194,10 @@ class Cxgb4(TableViews):
 
     # -- entities -----------------------------------------------------------------------------------------------------
 
+    def entity_names(self) -> list[str]:
+        """Return the names of the entities that the driver attempted, by number; nothing is inflated."""
+        return [e.name for e in sorted(self.container.entities.values(), key=lambda e: e.number)]
+
     def entities_table(self) -> Table:
         """Return :data:`ENTITIES`; each entity that has a decoder is inflated for its summary."""
         rows = []

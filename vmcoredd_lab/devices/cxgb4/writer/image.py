@@ -69,10 +69,14 @@ class Collected:
 class CudbgImage:
     """Entities and the header's facts; :meth:`to_bytes` lays them out.
 
+    >>> import io
     >>> image = CudbgImage("T6")
     >>> image.add("path_mtu", bytes(32))
     >>> image.fail("mc1", sys_err=-24)
-    >>> vl.open_device_dump(io.BytesIO(image.to_bytes())).decode().entities
+    >>> vl.open_device_dump(io.BytesIO(image.to_bytes())).decode().entities[["name", "sys_err", "size"]]
+           name  sys_err  size
+    0       mc1      -24     0
+    1  path_mtu        0    32
 
     chip: ``T4``, ``T5`` or ``T6``; ``revision`` of the silicon, None for the usual one
     version: (1, 14) as Linux writes it, (1, 9) as the Unified Wire does
