@@ -60,7 +60,7 @@ def widgets() -> None:
 
         view = notebook.show("vl.hexview(core, entity='reg_dump', at='PCIE_FW', rows=20)")
         keep(view, "hexview")
-        view = notebook.show("vl.explore(core, rows=8)", ".vl-explore[data-ready=true]")
+        view = notebook.show("vl.explore(core, rows=8)", ".vl-explore[data-ready=true] .vl-tr")
         view.locator(".vl-tr").nth(1).click()
         keep(view, "explorer")
         notebook.theme("JupyterLab Dark")

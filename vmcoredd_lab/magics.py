@@ -6,6 +6,7 @@ import re
 import shlex
 from typing import Any
 
+from vmcoredd_lab.devices.dump import DeviceDumps
 from vmcoredd_lab.errors import UsageError, VmcoreddLabError
 
 __all__ = ["completions", "load", "open_and_name"]
@@ -15,6 +16,8 @@ MOST = 500  # names offered at once
 _CALL = re.compile(
     r"(?P<owner>[A-Za-z_][\w.]*)\.(?P<method>entity|register)\w*\(\s*(?P<quote>[\"'])(?P<typed>[^\"']*)\Z"
 )
+# The same of a key: core.device_dumps["cxgb
+_KEY = re.compile(r"(?P<owner>[A-Za-z_][\w.]*)\[\s*(?P<quote>[\"'])(?P<typed>[^\"']*)\Z")
 
 
 def load(shell: Any) -> None:
@@ -59,8 +62,11 @@ def open_and_name(line: str, names: dict[str, Any]) -> Any:
 
 
 def completions(before: str, names: dict[str, Any]) -> tuple[str, list[str]]:
-    """Return what was typed of a name and the names that begin so; none where no call of an adapter stands before the cursor."""
-    call = _CALL.search(before)
+    """Return what was typed of a name and the names that begin so.
+
+    None where neither a call of an adapter nor a key of device dumps stands before the cursor.
+    """
+    call = _CALL.search(before) or _KEY.search(before)
     if call is None:
         return "", []
     first, *rest = call["owner"].split(".")
@@ -69,7 +75,7 @@ def completions(before: str, names: dict[str, Any]) -> tuple[str, list[str]]:
         owner = None if attribute.startswith("_") else getattr(owner, attribute, None)
     typed = call["typed"].lower()
     try:
-        known = _names(owner, call["method"])
+        known = _names(owner, call.groupdict().get("method", "key"))
     except VmcoreddLabError:
         return "", []
     found = [name for name in known if name.lower().startswith(typed)]
@@ -77,6 +83,8 @@ def completions(before: str, names: dict[str, Any]) -> tuple[str, list[str]]:
 
 
 def _names(owner: Any, method: str) -> list[str]:
+    if method == "key":
+        return owner._ipython_key_completions_() if isinstance(owner, DeviceDumps) else []
     if method == "register" and hasattr(owner, "registers_table"):
         return list(dict.fromkeys(name for name in owner.registers_table().values("register") if name))
     if method == "entity" and hasattr(owner, "entities_table"):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-__all__ = ["Advance", "Shower", "progress", "show_with", "undisturbed"]
+__all__ = ["Advance", "Shower", "progress", "show_with", "shown_with", "undisturbed"]
 
 Advance = Callable[[int], object]
 Shower = Callable[[str, int], AbstractContextManager[Advance]]
@@ -21,6 +21,20 @@ _busy: list[str] = []  # what is shown now: there is room for one
 def show_with(shower: Shower | None) -> None:
     """Choose what shows progress from now on: a function of text and total that gives a context; None: nobody."""
     _shower[:] = [shower] if shower else []
+
+
+@contextmanager
+def shown_with(shower: Shower) -> Iterator[None]:
+    """Show progress with a function meanwhile, unless another shows it already."""
+    if _shower:
+        yield
+        return
+    show_with(shower)
+    try:
+        yield
+    finally:
+        if _shower == [shower]:
+            show_with(None)
 
 
 @contextmanager

@@ -8,13 +8,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from builders import Segment, device_dump, elf, notes, usual_notes, vmcoreinfo
 from cudbg_builder import DEV_LOG, REG_DUMP, Entity, cudbg, log_entry, numbered_reg_dump
 
-from browser.notebook_page import Notebook, chromium, opened
+from browser.notebook_page import Notebook, browsing, chromium, opened
 
+SEGMENTS, MEMORY_AT, LINEAR_MAP = 100_000, 8 << 20, 0xFFFF_8880_0000_0000  # of the terabyte
+MIDDLE = (1 << 39) + 0x123450  # where in the file it says so
 HOSTILE = '<img src=x onerror="window.hacked=1">'
 HOSTILE_LOG = [
     "<script>window.hacked=2</script>",
@@ -34,15 +37,33 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def notebook(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notebook]:
-    """The notebook's page."""
+def browser() -> Iterator[Any]:
+    """Chromium; skips where something that the tests here need is not installed."""
     for module in ("jupyterlab", "playwright", "anywidget", "nbformat"):
         pytest.importorskip(module)
     if chromium() is None:
         pytest.skip("chromium is not installed")
+    with browsing() as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def notebook(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notebook]:
+    """The notebook's page."""
     root = tmp_path_factory.mktemp("lab")
     kept = os.environ.get("VMCOREDD_LAB_PICTURES")
-    with opened(root, Path(kept) if kept else tmp_path_factory.mktemp("pictures")) as page:
+    with opened(root, Path(kept) if kept else tmp_path_factory.mktemp("pictures"), browser=browser) as page:
+        page.run("import vmcoredd_lab as vl")
+        yield page
+
+
+@pytest.fixture(scope="module")
+def notebook7(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notebook]:
+    """The page of Jupyter Notebook 7."""
+    pytest.importorskip("notebook")
+    kept = os.environ.get("VMCOREDD_LAB_PICTURES")
+    pictures = Path(kept) if kept else tmp_path_factory.mktemp("pictures")
+    with opened(tmp_path_factory.mktemp("notebook7"), pictures, application="notebook", browser=browser) as page:
         page.run("import vmcoredd_lab as vl")
         yield page
 
@@ -58,15 +79,29 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def endless(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A vmcore whose VMCOREINFO is a line of a megabyte of markup, escapes and overrides."""
+    text = "<img src=x onerror='window.hacked=3'>\x1b[31m\u202egnp.exe " * 20_000
+    path = tmp_path_factory.mktemp("endless") / "vmcore"
+    path.write_bytes(elf(notes(usual_notes() + vmcoreinfo(f"OSRELEASE={text}\n"))))
+    return path
+
+
+@pytest.fixture(scope="session")
 def terabyte(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A vmcore of 1 TiB that is one hole, with two words far inside."""
+    """A vmcore of 1 TiB in 100,000 segments, all of it holes, with two words far inside."""
     path = tmp_path_factory.mktemp("terabyte") / "vmcore"
-    head = elf(notes(usual_notes()), Segment(b"", paddr=0, vaddr=0xFFFF888000000000, offset=1 << 20, filesz=1 << 40))
-    path.write_bytes(head)
+    size = -(-(1 << 40) // SEGMENTS // 4096) * 4096
+    memory = (
+        Segment(b"", paddr=i * size, vaddr=LINEAR_MAP + i * size, offset=MEMORY_AT + i * size, filesz=size)
+        for i in range(SEGMENTS)
+    )
+    path.write_bytes(elf(notes(usual_notes()), *memory, xnum="behind"))
+    end = MEMORY_AT + SEGMENTS * size
     with path.open("r+b") as file:
-        file.seek((1 << 39) + 0x123450)
+        file.seek(MIDDLE)
         file.write(b"in the middle of")
-        file.seek((1 << 40) + (1 << 20) - 32)
+        file.seek(end - 32)
         file.write(b"the last 32 bytes of a terabyte.")
     yield path
     path.unlink()

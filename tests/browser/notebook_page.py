@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +54,12 @@ def _free_port() -> int:
         return int(listener.getsockname()[1])
 
 
+PAGES = {"jupyterlab": "lab/tree/page.ipynb", "notebook": "notebooks/page.ipynb"}  # of each application
+
+
 @contextmanager
-def jupyterlab(root: Path) -> Iterator[str]:
-    """Run JupyterLab on an empty notebook ``page.ipynb`` in a directory; give its address."""
+def jupyter(root: Path, application: str) -> Iterator[str]:
+    """Run JupyterLab or Notebook 7 on an empty notebook ``page.ipynb`` in a directory; give the page's address."""
     import nbformat
 
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("")])
@@ -64,14 +67,19 @@ def jupyterlab(root: Path) -> Iterator[str]:
     nbformat.write(notebook, root / "page.ipynb")
     port, share = _free_port(), _share()
     room = root / ".jupyter"
-    known = {"JUPYTER_PATH": str(share), "JUPYTER_CONFIG_DIR": str(room / "config"), "JUPYTER_DATA_DIR": str(room / "data"),
-             "JUPYTER_RUNTIME_DIR": str(room / "runtime"), "IPYTHONDIR": str(room / "ipython")}  # fmt: skip
+    rooms = {f"JUPYTER_{name.upper()}_DIR": str(room / name) for name in ("config", "data", "runtime")}
+    known = {
+        "JUPYTERLAB_DIR": str(share / "lab"),
+        "JUPYTER_PATH": str(share),
+        "IPYTHONDIR": str(room / "ipython"),
+        **rooms,
+    }
     settings = room / "config" / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True)
     (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
     command = [
-        sys.executable, "-m", "jupyterlab",
-        f"--app-dir={share / 'lab'}", "--expose-app-in-browser", "--no-browser", "--allow-root",
+        sys.executable, "-m", application,
+        "--expose-app-in-browser", "--no-browser", "--allow-root",
         f"--port={port}", "--ServerApp.port_retries=0", "--IdentityProvider.token=", f"--ServerApp.root_dir={root}",
         "--LabApp.news_url=", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]  # fmt: skip
@@ -88,7 +96,7 @@ def jupyterlab(root: Path) -> Iterator[str]:
             time.sleep(0.5)
         else:
             raise TimeoutError((root / "jupyterlab.log").read_text(errors="replace")[-2000:])
-        yield address
+        yield f"{address}/{PAGES[application]}"
     finally:
         server.terminate()
         try:
@@ -107,11 +115,12 @@ class Notebook:
         self.said: list[str] = []  # errors on the page's console
         page.set_default_timeout(2 * PATIENCE)
         page.on("console", lambda m: self.said.append(m.text) if m.type == "error" else None)
-        page.goto(f"{address}/lab/tree/page.ipynb")
+        page.goto(address)
         page.wait_for_selector(".jp-Notebook")
         page.wait_for_function(_READY)
         page.set_default_timeout(PATIENCE)
-        page.keyboard.press("Control+B")  # the file browser takes room
+        if "/lab/" in address:
+            page.keyboard.press("Control+B")  # the file browser takes room
 
     def run(self, code: str) -> str:
         """Run code in the cell; return what it printed, or the error."""
@@ -123,7 +132,7 @@ class Notebook:
         """Run code that shows a widget; return the output once it is painted."""
         said = self.run(code)
         assert "Traceback" not in said, said[-3000:]
-        output = self.page.locator(".jp-OutputArea-output").last
+        output = self.page.locator(".jp-OutputArea-output:not(:has(.vl-first))").last
         try:
             output.locator(ready).first.wait_for()
         except Exception as error:
@@ -147,16 +156,33 @@ class Notebook:
 
 
 @contextmanager
-def opened(root: Path, pictures: Path, width: int = 1500, height: int = 1050) -> Iterator[Notebook]:
-    """Run JupyterLab and Chromium on a directory; give the notebook."""
+def browsing() -> Iterator[Any]:
+    """Run Chromium; there is room for one in a process."""
     from playwright.sync_api import sync_playwright
 
-    pictures.mkdir(parents=True, exist_ok=True)
-    with jupyterlab(root) as address, sync_playwright() as playwright:
+    with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))
         try:
-            context = browser.new_context(viewport={"width": width, "height": height})
-            context.grant_permissions(["clipboard-read", "clipboard-write"], origin=address)
-            yield Notebook(context.new_page(), address, pictures)
+            yield browser
         finally:
             browser.close()
+
+
+@contextmanager
+def opened(
+    root: Path,
+    pictures: Path,
+    width: int = 1500,
+    height: int = 1050,
+    application: str = "jupyterlab",
+    browser: Any = None,
+) -> Iterator[Notebook]:
+    """Run JupyterLab, or another application, on a directory, and a page of Chromium on it; give the notebook."""
+    pictures.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        address = stack.enter_context(jupyter(root, application))
+        used = stack.enter_context(browsing()) if browser is None else browser
+        context = used.new_context(viewport={"width": width, "height": height})
+        stack.callback(context.close)
+        context.grant_permissions(["clipboard-read", "clipboard-write"])
+        yield Notebook(context.new_page(), address, pictures)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from browser.conftest import LINEAR_MAP, MEMORY_AT, MIDDLE, SEGMENTS
 from browser.notebook_page import Notebook
 
 DATA = bytes(range(256)) * 4 + b"needle in the middle" + bytes(5000) + b"the second needle" + b"\xff" * 100
@@ -28,6 +29,12 @@ def line(view: Any, number: int) -> str:
     """The address, bytes and text of a line of the view."""
     one = view.locator(".vl-line").nth(number)
     return " ".join(one.locator(".vl-at, .vl-cells, .vl-text").all_inner_texts()).replace("\n", "")
+
+
+def byte(cells: Any, number: int) -> dict[str, float]:
+    """The place of a byte within the bytes of its line, which are 48 characters wide."""
+    box = cells.bounding_box()
+    return {"x": (number * 3 + number // 8 + 1) * box["width"] / 48, "y": box["height"] / 2}
 
 
 def goto(view: Any, text: str) -> None:
@@ -95,10 +102,10 @@ def test_bytes_are_found_by_their_digits(view: Any) -> None:
 
 
 def test_the_mouse_selects_and_the_bytes_are_copied(view: Any, notebook: Notebook) -> None:
-    cells = view.locator(".vl-line").nth(4).locator(".vl-b")
-    cells.nth(1).hover()
+    cells = view.locator(".vl-line").nth(4).locator(".vl-cells")
+    cells.hover(position=byte(cells, 1))
     notebook.page.mouse.down()
-    cells.nth(4).hover()
+    cells.hover(position=byte(cells, 4))
     notebook.page.mouse.up()
     status(view, "4 bytes selected")
     for form, expected in {
@@ -110,7 +117,8 @@ def test_the_mouse_selects_and_the_bytes_are_copied(view: Any, notebook: Noteboo
 
 
 def test_the_keyboard_moves_and_selects(view: Any, notebook: Notebook) -> None:
-    view.locator(".vl-b").first.click()
+    cells = view.locator(".vl-cells").first
+    cells.click(position=byte(cells, 0))
     for key in ("ArrowDown", "ArrowRight", "Shift+ArrowRight", "Shift+ArrowDown"):
         notebook.page.keyboard.press(key)
     status(view, r"^00000022 · 18 bytes selected \(00000011 up to 00000023\)")
@@ -150,21 +158,64 @@ def test_the_offset_column_counts_from_a_base(view: Any) -> None:
 
 def test_a_terabyte_is_one_scroll_away(notebook: Notebook, terabyte: Path) -> None:
     view = notebook.show(f"w = vl.hexview({str(terabyte)!r}, rows=12); w")
-    goto(view, hex((1 << 39) + 0x123450))
+    goto(view, hex(MIDDLE))
     status(view, "^08000123450")
     view.locator(".vl-line:has(.vl-cur)").locator(".vl-text", has_text="in the middle of").wait_for()
     notebook.picture("hexview-terabyte")
     view.locator(".vl-grid").focus()
     notebook.page.keyboard.press("Control+End")
-    status(view, "^100000fffff")
+    status(view, f"^{terabyte.stat().st_size - 1:x}")
     view.locator(".vl-line:has(.vl-cur)").locator(".vl-text", has_text="s of a terabyte.").wait_for()
     view.locator(".vl-find").fill("in the middle")
     view.locator(".vl-prev").click()
     status(view, "^08000123450 · 13 bytes")
 
 
+def test_virtual_addresses_beyond_what_a_javascript_number_holds_stay_exact(notebook: Notebook, terabyte: Path) -> None:
+    place = LINEAR_MAP + MIDDLE - MEMORY_AT
+    view = notebook.show(f"w = vl.hexview({str(terabyte)!r}, space='virtual', at={place}, rows=12); w")
+    status(view, f"^{place:016x}")
+    view.locator(".vl-line:has(.vl-cur)").locator(".vl-text", has_text="in the middle of").wait_for()
+    view.locator(".vl-grid").focus()
+    for _ in range(3):
+        notebook.page.keyboard.press("ArrowRight")
+    notebook.page.keyboard.press("Shift+ArrowRight")
+    status(view, rf"^{place + 4:016x} · 2 bytes selected \({place + 3:016x} up to {place + 5:016x}\)")
+    view.locator(".vl-copy").select_option("text")
+    status(view, "2 bytes copied")
+    assert notebook.page.evaluate("navigator.clipboard.readText()") == "th"
+    view.locator(".vl-star").click()
+    view.locator(f".vl-hex[data-resting='{place + 4:x}']").wait_for()
+    assert notebook.run("print(int(w.address, 16), w.bookmarks[0][1])").split() == [str(place + 4), f"{place + 4:x}"]
+
+
+def test_jumps_across_a_terabyte_show_the_bytes_of_the_file(notebook: Notebook, terabyte: Path) -> None:
+    view = notebook.show(f"w = vl.hexview({str(terabyte)!r}, rows=12); w")
+    with terabyte.open("rb") as file:
+        for place in (0, 64 + 56 * 77_777, MIDDLE, terabyte.stat().st_size - 32, 5 << 37):
+            goto(view, hex(place))
+            status(view, f"^{place:011x}")
+            file.seek(place // 16 * 16)
+            row = view.locator(f".vl-line:has(.vl-at:text-is('{place // 16 * 16:011x}'))")
+            row.locator(".vl-b").first.wait_for()
+            assert bytes.fromhex(row.locator(".vl-cells").inner_text()) == file.read(16)
+
+
+def test_a_program_header_among_100_000_is_named(notebook: Notebook, terabyte: Path) -> None:
+    from playwright.sync_api import expect
+
+    view = notebook.show(f"w = vl.hexview({str(terabyte)!r}, rows=12); w")
+    goto(view, hex(64 + 56 * 77_778 + 24))
+    expect(view.locator(".vl-field")).to_contain_text("[77778] PT_LOAD › p_paddr")
+    goto(view, "segment 77778")
+    size = -(-(1 << 40) // SEGMENTS // 4096) * 4096
+    status(view, f"^{MEMORY_AT + 77_777 * size:011x}")
+
+
 def test_a_search_can_be_stopped(notebook: Notebook, terabyte: Path) -> None:
-    view = notebook.show(f"w = vl.hexview({str(terabyte)!r}, space='physical', rows=12); w")
+    code = f"w = vl.hexview({str(terabyte)!r}, space='physical', rows=12)\n"
+    code += "w._spaces.get('physical').same_until = lambda address: address  # holes are searched too\nw"
+    view = notebook.show(code)
     view.locator(".vl-find").fill("nowhere to be found")
     view.locator(".vl-find").press("Enter")
     view.locator(".vl-cancel").wait_for()
@@ -197,7 +248,8 @@ def test_structure_and_bytes_select_each_other(notebook: Notebook, vmcore: Path)
     view.locator(".vl-node", has_text="header_version").first.click()
     status(view, r"^00000008 · 4 bytes")
     notebook.picture("structure")
-    view.locator('.vl-b[data-c="0"]').first.click()
+    cells = view.locator(".vl-cells").first
+    cells.click(position=byte(cells, 0))
     expect(view.locator(".vl-node.vl-on")).to_contain_text("signature")
     expect(view.locator(".vl-field")).to_contain_text("disk_dump_header › signature")
 

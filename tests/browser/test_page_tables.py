@@ -10,6 +10,34 @@ import pytest
 
 from browser.notebook_page import Notebook
 
+# Events of the sample, as many as a long life gives, and with text as long as nobody wants it: stand-ins for logs that large.
+_EVENTS = """
+import numpy as np
+from vmcoredd_lab.tables import Table
+from vmcoredd_lab.widgets.timeline import _Events
+w = vl.timeline_view(core)
+columns = dict(w.table.take(np.resize(np.arange(len(w.table)), {count})).columns)
+columns["text"] = np.array({text}, dtype=object)
+w._made = _Events(Table(w.table.schema, columns, w.table.attrs))
+w
+"""
+MANY_EVENTS = _EVENTS.format(count=100_000, text='[f"event-{i}" for i in range(100_000)]')
+LONG_LINES = _EVENTS.format(
+    count=3,
+    text="[\"<img src=x onerror='window.hacked=4'>\\x1b[31m\\u202egnp.exe \" * 25_000 + str(i) for i in range(3)]",
+)
+
+LONG_CELLS = """
+import numpy as np
+from vmcoredd_lab.tables import Table
+w = vl.explore(core)
+table = core.notes_table()
+text = "<img src=x onerror='window.hacked=5'>\\x1b[31m\\u202egnp.exe " * 25_000
+columns = {**table.columns, "owner": np.array([text] * len(table), dtype=object)}
+w._listings["notes"].make = lambda: Table(table.schema, columns, table.attrs)
+w
+"""
+
 
 @pytest.fixture(scope="module")
 def vmcore(notebook: Notebook, sample: Path) -> Path:
@@ -33,8 +61,16 @@ def says(view: Any, where: str, pattern: str) -> None:
     expect(view.locator(where).first).to_have_text(re.compile(pattern), timeout=60_000)
 
 
+def inert(notebook: Notebook, view: Any) -> None:
+    assert notebook.page.evaluate("window.hacked") is None
+    assert view.locator("img, script").count() == 0
+    assert not re.search("[\x1b\u202e]", view.inner_text())
+    assert len(view.inner_html()) < 400_000
+
+
 def test_findings_come_first_worst_on_top(explorer: Any, notebook: Notebook) -> None:
     assert explorer.locator(".vl-tab[aria-selected=true]").inner_text() == "Findings"
+    says(explorer, ".vl-count", r"^\d+ rows")
     assert "critical" in explorer.locator(".vl-tr").first.inner_text()
     notebook.picture("explorer")
 
@@ -156,6 +192,73 @@ def test_hostile_names_and_messages_are_inert(notebook: Notebook, hostile: Path,
     assert notebook.page.evaluate("window.hacked") is None
     assert view.locator("img, script, h1").count() == 0
     assert not re.search("[\x1b\u202e]", view.inner_text())
+
+
+def test_a_line_of_a_megabyte_in_the_file_hangs_nothing(notebook: Notebook, endless: Path) -> None:
+    view = notebook.show(f"w = vl.explore({str(endless)!r}); w")
+    for tab in view.locator(".vl-tab").all():
+        tab.click()
+    view.locator(".vl-tab", has_text="Notes").click()
+    view.locator(".vl-tr[data-row='5']").click()
+    says(view, ".vl-status", "bytes selected")
+    inert(notebook, view)
+
+
+def test_cells_of_a_megabyte_are_cut_in_the_explorer(notebook: Notebook, vmcore: Path) -> None:
+    view = notebook.show(LONG_CELLS, ".vl-explore[data-ready=true]")
+    view.locator(".vl-tab", has_text="Notes").click()
+    says(view, ".vl-tr[data-row='0']", "img src")
+    view.locator(".vl-tr").first.click()
+    says(view, ".vl-detail", "img src")
+    view.locator(".vl-filter").fill("gnp.exe")
+    says(view, ".vl-count", r"^\d+ rows")
+    inert(notebook, view)
+    notebook.picture("explorer-long")
+
+
+def test_lines_of_a_megabyte_are_cut_in_the_timeline(notebook: Notebook, vmcore: Path) -> None:
+    view = notebook.show(LONG_LINES, ".vl-timeline[data-ready=true]")
+    says(view, ".vl-tr[data-row='0']", "img src")
+    canvas = view.locator(".vl-canvas")
+    canvas.click(position={"x": 400, "y": 5})
+    canvas.press("Home")
+    says(view, ".vl-detail", "img src")
+    inert(notebook, view)
+
+
+def test_a_timeline_of_100_000_events_zooms_pans_and_is_filtered(notebook: Notebook, vmcore: Path) -> None:
+    view = notebook.show(MANY_EVENTS, ".vl-timeline[data-ready=true]")
+    says(view, ".vl-count", "^100000 events")
+    canvas = view.locator(".vl-canvas")
+    before = canvas.evaluate("(c) => c.toDataURL()")
+    canvas.click(position={"x": 400, "y": 5})
+    notebook.page.mouse.wheel(0, -400)
+    becomes(notebook, canvas, "!==", before)
+    zoomed = canvas.evaluate("(c) => c.toDataURL()")
+    canvas.hover(position={"x": 500, "y": 5})
+    notebook.page.mouse.down()
+    canvas.hover(position={"x": 620, "y": 5})
+    notebook.page.mouse.up()
+    becomes(notebook, canvas, "!==", zoomed)
+    view.locator(".vl-filter").fill("event-4242")
+    says(view, ".vl-count", "^11 of 100000 events")
+    notebook.picture("timeline-many")
+
+
+def test_the_explorer_is_shown_before_its_findings_and_the_kernel_answers_meanwhile(
+    notebook: Notebook, vmcore: Path
+) -> None:
+    slow = "w = vl.explore(vl.open_vmcore({!r}))\nimport time\nmake = w._listings['findings'].make\n"
+    slow += "w._listings['findings'].make = lambda: (time.sleep(4), make())[1]\nw"
+    view = notebook.show(slow.format(str(vmcore)), ".vl-explore[data-making=true]")
+    view.locator(".vl-making").wait_for()
+    goto_field = view.locator(".vl-go")
+    goto_field.fill("0x100")
+    goto_field.press("Enter")
+    says(view, ".vl-status", "^00000100")
+    assert view.locator(".vl-making").count() == 1  # the bytes came first
+    says(view, ".vl-count", r"^\d+ rows")
+    assert "critical" in view.locator(".vl-tr").first.inner_text()
 
 
 def test_what_a_notebook_shows_of_hostile_files_is_inert(notebook: Notebook, hostile: Path) -> None:

@@ -71,6 +71,10 @@ class ContainerMemory(ABC):
         """Return the physical address of a virtual one, and how many bytes from there on lie alike, where headers say so."""
         return None
 
+    def place_of(self, address: int, space: str) -> tuple[int, int] | None:
+        """Return where in the file the bytes at an address lie as they are, and how many follow; None where they do not."""
+        return None
+
     @abstractmethod
     def chunks(self, size: int, threads: int | None) -> Iterator[tuple[int, bytes]]:
         """Yield (physical address, bytes) of all memory that is in the file, by address, each byte once.

@@ -19,6 +19,7 @@ _NOWHERE_32 = np.uint64((1 << 32) - 1)
 _UPPER_HALF = {"x86_64", "aarch64", "riscv64", "loongarch64", "ppc64", "ppc64le", "i386", "arm"}
 
 Arrays = dict[str, "np.ndarray[Any, Any]"]
+Stretches = tuple["np.ndarray[Any, Any]", "np.ndarray[Any, Any]", "np.ndarray[Any, Any]"]
 
 
 class SegmentMemory(ContainerMemory):
@@ -37,6 +38,7 @@ class SegmentMemory(ContainerMemory):
         if machine in _UPPER_HALF:
             mapped &= vaddr != paddr
         self._virtual = self._by("vaddr", mapped)
+        self._places: dict[str, Stretches] = {}
         self._last = (1, 0, 0)  # first address, end and file offset of the segment that served last
 
     def _by(self, name: str, which: np.ndarray[Any, Any]) -> Arrays:
@@ -68,6 +70,37 @@ class SegmentMemory(ContainerMemory):
             return None
         within = int(delta[held[0]])
         return int(table["paddr"][held[0]]) + within, int(table["filesz"][held[0]]) - within
+
+    def place_of(self, address: int, space: str) -> tuple[int, int] | None:
+        """Return the offset of an address in the file, and how many bytes of its segment follow; None where none holds it."""
+        if space not in self._places:
+            self._places[space] = self._stretches(self._physical if space == "physical" else self._virtual)
+        starts, ends, offsets = self._places[space]
+        which = int(np.searchsorted(starts, np.uint64(address), "right")) - 1
+        if which < 0 or address >= int(ends[which]):
+            return None
+        return int(offsets[which]) + address - int(starts[which]), int(ends[which]) - address
+
+    def _stretches(self, table: Arrays) -> Stretches:
+        """Return starts, ends and file offsets of what the file holds, in order and apart from one another.
+
+        Segments that follow one another in memory and file alike are one stretch.
+        """
+        order = np.argsort(table["start"], kind="stable")
+        start, offset, size = (table[n][order].astype(np.uint64) for n in ("start", "offset", "filesz"))
+        held = np.uint64(self._source.size) - np.minimum(offset, np.uint64(self._source.size))
+        end = start + np.minimum(np.minimum(size, held), _NOWHERE - start)
+        if not len(start):
+            return start, end, offset
+        before = np.maximum.accumulate(np.concatenate([np.zeros(1, np.uint64), end[:-1]]))
+        first = np.maximum(start, before)
+        offset += first - start
+        some = first < end
+        first, end, offset = first[some], end[some], offset[some]
+        begins = np.ones(len(first), bool)
+        begins[1:] = (first[1:] != end[:-1]) | (first[1:] - first[:-1] != offset[1:] - offset[:-1])
+        at = np.flatnonzero(begins)
+        return first[at], np.append(end[at[1:] - 1], end[-1:]), offset[at]
 
     def _read(self, address: int, size: int, space: str, table: Arrays) -> bytes:
         parts: list[bytes] = []

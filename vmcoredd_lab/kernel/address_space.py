@@ -79,6 +79,16 @@ class AddressSpace:
                 return one.translate(address), one.end - address
         raise Untranslated(address, why or self._why(address))
 
+    def untranslated_until(self, address: int) -> int:
+        """Return the first address from there on that may be translated, as far as one look tells; itself where it is."""
+        try:
+            self.translate(address)
+            return address
+        except Untranslated:
+            pass
+        tables = (1 << 64) if self._tables is None else self._tables.unmapped_until(address)
+        return min([tables, 1 << 64, *(one.start for one in self.maps if one.start > address)])
+
     def _why(self, address: int) -> str:
         if self.maps and address < min(one.start for one in self.maps) and not address >> 63:
             return "it is not the kernel's: user space takes the page tables of its task"

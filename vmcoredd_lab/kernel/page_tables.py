@@ -95,6 +95,32 @@ class PageTables:
             table = entry.physical
         return None
 
+    def unmapped_until(self, address: int) -> int:
+        """Return the first address from there on that may be mapped, as far as one table tells: itself if it is.
+
+        What a table that is not in the file would map counts as not mapped.
+        """
+        table, size, above = self._root, self._paging.entry_size, 64
+        for level in self._paging.levels:
+            held = self._table(table, size << level.bits)
+            if held is None:
+                return ((address >> above) + 1) << above
+            index = address >> level.shift & (1 << level.bits) - 1
+            entry = None
+            for i in range(index, 1 << level.bits):
+                raw = held[i * size : (i + 1) * size]
+                entry = self._paging.decode(int.from_bytes(raw, self._paging.byteorder), level.shift)
+                if entry is not None and i == index:
+                    break
+                if entry is not None:
+                    return ((address >> level.shift) + i - index) << level.shift
+            if entry is None:
+                return ((address >> level.shift) + (1 << level.bits) - index) << level.shift
+            if entry.shift is not None:
+                return address
+            table, above = entry.physical, level.shift
+        return address
+
     def _table(self, at: int, size: int) -> bytes | None:
         """Return a whole table; None where it is not all in the file: then single entries may be."""
         key = at, size

@@ -45,6 +45,10 @@ class ByteSource(ABC):
         """Return the same as :meth:`read`, without a copy where the source allows it."""
         return memoryview(self.read(offset, size))
 
+    def glance(self, offset: int, size: int) -> bytes:
+        """Return what :meth:`read` does, of a place that is looked at once, far from those before and after it."""
+        return self.read(offset, size)
+
     def done_with(self, offset: int, size: int) -> None:  # noqa: B027  most keep nothing
         """Say that these bytes will not be looked at soon, so that a mapped file need not keep them in memory."""
 

@@ -54,6 +54,15 @@ class MappedSource(ByteSource):
         """Return the mapped bytes themselves."""
         return self._view[offset : offset + size]
 
+    def glance(self, offset: int, size: int) -> bytes:
+        """Return the bytes by a read of the file, which maps no pages and reads none around them."""
+        if offset >= self.size:
+            return b""
+        try:
+            return os.pread(self._handle, min(size, self.size - offset), offset)
+        except OSError:
+            return self.read(offset, size)
+
     def done_with(self, offset: int, size: int) -> None:
         """Let whole pages go; they come back from the file when they are looked at again."""
         start = -(-offset // mmap.PAGESIZE) * mmap.PAGESIZE

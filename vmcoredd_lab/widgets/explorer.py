@@ -11,6 +11,7 @@ from vmcoredd_lab.text import plural
 from vmcoredd_lab.widgets import first
 from vmcoredd_lab.widgets.hexview import HexView, static
 from vmcoredd_lab.widgets.listing import Listing, listings
+from vmcoredd_lab.widgets.making import Work
 from vmcoredd_lab.widgets.requests import Answer
 from vmcoredd_lab.widgets.space_set import SpaceSet, space_set
 
@@ -18,6 +19,7 @@ __all__ = ["Explorer", "explore"]
 
 MOST_ROWS = 400  # a request
 FIRST_ROWS = 14
+QUICK = ("notes", "dumps")  # tables that take no time
 
 
 class Explorer(HexView):
@@ -29,7 +31,6 @@ class Explorer(HexView):
     """
 
     _esm = static("explore.js")
-    _css = static("hexview.css") + static("explore.css")
 
     listing = traitlets.Unicode().tag(sync=True)
     first_rows = traitlets.Dict().tag(sync=True)
@@ -43,9 +44,18 @@ class Explorer(HexView):
         self._requests.offer("row", self._op_row)
         if self._listings and not self.listing:
             self.listing = next(iter(self._listings))
+        self._tell_first()
+
+    def _tell_first(self) -> None:
         if self._listings:
-            said, _ = self._op_rows({"name": self.listing, "from": 0, "count": FIRST_ROWS})
-            self.first_rows = {"listings": self._op_listings({})[0]["listings"], **said}
+            one = self._one(self.listing)
+            said, _ = self._op_rows({"name": one.name, "from": 0, "count": FIRST_ROWS if one.made else 0, "soon": True})
+            self.first_rows = {**self._op_listings({})[0], **said}
+
+    def fill_now(self) -> None:
+        """Make the first table at once."""
+        self._one(self.listing).prepare()
+        self._tell_first()
 
     def first_screen(self) -> str:
         """Return the first rows and the first bytes as HTML."""
@@ -53,10 +63,26 @@ class Explorer(HexView):
         if not self._listings:
             return first.block(self.mark, title, first.text(shown))
         one = self._one(self.listing)
-        told = first.rows([c.name for c in one.columns], one.cells(range(min(len(one.table), FIRST_ROWS))))
+        if not one.made:  # what is quick to make is shown instead, until it is
+            parts = [self._first_rows(quick) for quick in self._listings.values() if quick.name in QUICK]
+            return first.block(self.mark, f"{one.title}: not looked for yet", *parts, first.text(f"{title}\n{shown}"))
         return first.block(
-            self.mark, f"{one.title}: {plural(len(one.table), 'row')}", told, first.text(f"{title}\n{shown}")
+            self.mark,
+            f"{one.title}: {plural(len(one.table), 'row')}",
+            self._first_rows(one),
+            first.text(f"{title}\n{shown}"),
         )
+
+    def _first_rows(self, one: Listing) -> str:
+        return first.rows([c.name for c in one.columns], one.cells(range(min(len(one.table), FIRST_ROWS))))
+
+    def _pending(self) -> Work | None:
+        one = self._listings.get(self.listing)
+        return None if one is None or one.made else (one.name, one.prepare)
+
+    def _work_of(self, name: str) -> Work | None:
+        one = self._one(name)
+        return None if one.made else (one.name, one.prepare)
 
     def _one(self, name: Any) -> Listing:
         if name not in self._listings:
@@ -76,6 +102,9 @@ class Explorer(HexView):
         return one, self._chosen[key]
 
     def _op_rows(self, m: dict[str, Any]) -> Answer:
+        if m.get("soon") and not self._one(m["name"]).made:
+            one = self._one(m["name"])
+            return {"name": one.name, "title": one.title, "making": True}, []
         one, rows = self._rows(m)
         start, count = max(0, int(m["from"])), max(0, min(int(m["count"]), MOST_ROWS))
         columns = [[c.name, c.doc, c.kind not in ("text", "category"), one.width(c)] for c in one.columns]
@@ -99,6 +128,7 @@ class Explorer(HexView):
 def explore(what: Any, *, rows: int = 14) -> Explorer:
     """Return the explorer of a vmcore, a device dump, a decoded adapter, or a path: one widget for a post-mortem.
 
+    It is shown at once: each table, findings too, is made when it is first looked at, while the kernel answers other requests.
     Findings first; then notes, device dumps, and of each dump entities, registers (interrupt causes that are set first, then
     what is not zero) and firmware log; the kernel log. A row that is clicked opens its bytes in the hex view below.
 
@@ -117,4 +147,7 @@ def explore(what: Any, *, rows: int = 14) -> Explorer:
     spaces = space_set(what)
     subject = spaces.core or (spaces.dumps[0] if spaces.dumps else None)
     diagnosis = None if subject is None else lambda: subject.diagnosis.table
-    return Explorer(spaces, diagnosis, rows=max(4, min(rows, 100)))
+    view = Explorer(spaces, diagnosis, rows=max(4, min(rows, 100)))
+    if "diagnosis" in vars(subject or view):  # made before: nothing is left that takes long
+        view.fill_now()
+    return view

@@ -11,13 +11,21 @@ from collections.abc import Sequence
 from vmcoredd_lab.text import escape
 from vmcoredd_lab.widgets.lanes import NOWHERE, Drawn
 
-__all__ = ["block", "picture", "rows", "text"]
+__all__ = ["attended", "block", "picture", "rows", "text"]
 
 SHADES = ("#882255", "#882255", "#aa3377", "#cc3311", "#ee7733", "#009988", "#0077bb", "#9aa5ad", "#607d8b")  # by level
 HEIGHTS = (0.84, 0.84, 0.76, 0.68, 0.54, 0.42, 0.34, 0.24, 0.3)
 LANE, LEFT, WIDTH, AXIS = 34, 200, 760, 22  # pixels
 LONGEST = 160  # characters of a cell
 _CELL = "padding:1px 12px 1px 0;text-align:left;white-space:nowrap;border:0"
+
+
+def attended() -> bool:
+    """Return whether somebody may sit at the page; nbconvert, which runs notebooks alone, lets kernels ask nothing."""
+    from IPython.core.getipython import get_ipython
+
+    kernel = getattr(get_ipython(), "kernel", None)  # type: ignore[no-untyped-call,unused-ignore]
+    return bool(getattr(kernel, "_allow_stdin", True))
 
 
 def block(mark: str, title: str, *parts: str) -> str:

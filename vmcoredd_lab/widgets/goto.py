@@ -20,7 +20,9 @@ _NUMBER = re.compile(
 _SPACE = re.compile(
     r"(?P<space>physical|virtual|file|buffer|(?:dump|entity|stored|note):.+)\s*[@ ]\s*(?P<rest>\S+)\Z", re.I
 )
+_PART = re.compile(r"(?P<kind>segment|note)[ :]\s*(?P<number>[0-9]{1,12})\Z", re.I)
 MOST_NAMES = 40
+MOST_OFFERED = 512  # of notes and of segments; all can be gone to by number
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,9 @@ class Goto:
             if number["sign"]:
                 value = address + (value if number["sign"] == "+" else -value)
             return Place(space, self._inside(space, value, text), 1, "")
+        part = self._part(text)
+        if part is not None:
+            return part
         for name, place in self._named(text):
             if name.lower() == text.lower():
                 return place
@@ -72,6 +77,20 @@ class Goto:
             if close
             else "registers, entities, dumps, notes and segments have names",
         )
+
+    def _part(self, text: str) -> Place | None:
+        """Return the place of ``segment N`` or ``note:N``, of which there may be millions."""
+        part = _PART.match(text)
+        container = self._spaces.core.container if self._spaces.core is not None else None
+        if part is None or container is None:
+            return None
+        kind, i = part["kind"].lower(), int(part["number"])
+        headers: Any = container.notes if kind == "note" else getattr(container, "program_headers", ())
+        if i >= len(headers):
+            raise NotInFileError(f"no {kind} {i}", got=f"{len(headers):,} of them")
+        if kind == "note":
+            return Place("file", headers[i].header_offset, 12, f"note {i} {headers[i].owner}")
+        return Place("file", int(headers[i]["p_offset"]), 1, f"segment {i}")
 
     def _inside(self, key: str, value: int, text: str) -> int:
         space = self._spaces.get(key)
@@ -95,7 +114,7 @@ class Goto:
 
     @cached_property
     def _all(self) -> list[tuple[str, Place]]:
-        found: list[tuple[str, Place]] = []
+        found: list[tuple[str, Place | None]] = []
         spaces = self._spaces
         for dump in spaces.dumps:
             key = f"dump:{dump.space}"
@@ -106,15 +125,14 @@ class Goto:
             except VmcoreddLabError:
                 continue
         if spaces.core is not None:
-            for i, note in enumerate(spaces.core.container.notes):
-                found.append((f"note:{i}", Place("file", note.header_offset, 12, f"note {i} {note.owner}")))
-            headers = getattr(spaces.core.container, "program_headers", None)
-            if headers is not None:
-                for i in range(min(len(headers), 1 << 16)):
-                    found.append((f"segment {i}", Place("file", int(headers[i]["p_offset"]), 1, f"segment {i}")))
+            for i in range(min(len(spaces.core.container.notes), MOST_OFFERED)):
+                found.append((f"note:{i}", self._part(f"note:{i}")))
+            for i in range(min(len(getattr(spaces.core.container, "program_headers", ())), MOST_OFFERED)):
+                found.append((f"segment {i}", self._part(f"segment {i}")))
         unique: dict[str, Place] = {}
         for name, place in found:
-            unique.setdefault(name, place)
+            if place is not None:
+                unique.setdefault(name, place)
         return list(unique.items())
 
     def _registers(self, dump: DeviceDump) -> list[tuple[str, Place]]:

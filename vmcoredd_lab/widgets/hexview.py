@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from importlib import resources
 from typing import Any
 
@@ -13,6 +15,7 @@ from vmcoredd_lab.errors import UsageError, VmcoreddLabError
 from vmcoredd_lab.widgets import anywidget, first
 from vmcoredd_lab.widgets.goto import Goto
 from vmcoredd_lab.widgets.lines import GAP, ROW, WIDTH, Line, lines, lines_before
+from vmcoredd_lab.widgets.making import Making, Work
 from vmcoredd_lab.widgets.overlay import Overlay
 from vmcoredd_lab.widgets.requests import Answer, Requests, address_of
 from vmcoredd_lab.widgets.search import needle_of, search
@@ -43,7 +46,6 @@ class HexView(anywidget.AnyWidget):
     """
 
     _esm = static("hexview.js")
-    _css = static("hexview.css")
 
     space = traitlets.Unicode().tag(sync=True)
     address = traitlets.Unicode("0").tag(sync=True)
@@ -65,10 +67,14 @@ class HexView(anywidget.AnyWidget):
         # all in one message: what is set later costs the page another
         told = self._first(key, int(options["address"], 16))
         super().__init__(space=key, mark=secrets.token_hex(8), first=told, **options)
+        self._shown: Any = None  # the first screen, once it is shown
         self._requests = Requests(self.send)
         for name in ("spaces", "lines", "goto", "names", "bytes", "children", "at"):
             self._requests.offer(name, getattr(self, f"_op_{name}"))
         self._requests.offer_long("find", self._op_find)
+        self._requests.offer_long("make", self._op_make)
+        self._making = Making()
+        self._behind: asyncio.Task[None] | None = None
         self.on_msg(lambda _, message, __: self._requests.received(message))
 
     def goto(self, place: int | str, space: str | None = None, size: int = 1) -> None:
@@ -151,6 +157,15 @@ class HexView(anywidget.AnyWidget):
         ):
             yield said
 
+    async def _op_make(self, m: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        """Answer with how far a table is until it can be shown."""
+        work = self._work_of(str(m["name"]))
+        if work is None:
+            yield {"done": True}
+            return
+        async for said in self._making.told(*work):
+            yield said
+
     # -- what is seen without a kernel --------------------------------------------------------------------------------
 
     def _first(self, key: str, address: int) -> dict[str, Any]:
@@ -159,15 +174,40 @@ class HexView(anywidget.AnyWidget):
         return {**said, "data": data.hex()}
 
     def _ipython_display_(self) -> None:
-        """Show a first screen that needs no kernel, and the widget, which hides it once it runs."""
+        """Show the widget, and behind it a first screen that needs no kernel, which the widget hides where it runs."""
         from IPython.display import display
 
+        work = self._pending()
+        if work is not None and not first.attended():
+            with contextlib.suppress(VmcoreddLabError, OSError):
+                work[1]()
         bundle: Any = self._repr_mimebundle_()
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
         plain = self.plain()
         show: Any = display
-        show({"text/html": self.first_screen(), "text/plain": plain}, raw=True)
-        show({**data, "text/plain": plain}, metadata=metadata, raw=True)
+        show({**data, "text/plain": plain}, metadata=metadata, raw=True)  # first: people wait for it
+        self._shown = show({"text/html": self.first_screen(), "text/plain": plain}, raw=True, display_id=True)
+        work = self._pending()
+        if work is not None:
+            with contextlib.suppress(RuntimeError):  # no loop runs: a script
+                self._behind = asyncio.get_running_loop().create_task(self._fill(*work))
+
+    async def _fill(self, name: str, make: Callable[[], object]) -> None:
+        """Make what the first screen lacks, and show it anew."""
+        try:
+            await self._making.begin(name, make)
+        except (VmcoreddLabError, OSError):
+            return  # the page is told when it asks
+        if self._shown is not None:
+            self._shown.update({"text/html": self.first_screen(), "text/plain": self.plain()}, raw=True)
+
+    def _pending(self) -> Work | None:
+        """Return what the first screen lacks because it takes long; nothing in a hex view."""
+        return None
+
+    def _work_of(self, name: str) -> Work | None:
+        """Return how what has a name is made; None where it is there."""
+        return None
 
     def first_screen(self) -> str:
         """Return the first screen as HTML."""

@@ -17,9 +17,10 @@ __all__ = ["GAP", "ROW", "SAME", "WIDTH", "Line", "lines", "lines_before"]
 WIDTH = 16
 ROW, SAME, GAP = 0, 1, 2
 LEAST_EQUAL = 2  # rows equal to the one before that become one line
-SCAN = 16 << 20  # bytes looked at for the end of a run of equal rows, in one call
+SCAN = 4 << 20  # bytes looked at for the end of a run of equal rows, in one call
 BLOCK = 1 << 18
 LOOKS = 4  # gaps that are joined in one call
+HOLES = 256  # holes of a sparse file that a run of zeros is followed through, in one call
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,12 +157,14 @@ def _run(space: Space, row: bytes, at: int, budget: int) -> tuple[int, int, bool
     """Return where rows equal to ``row`` end, how many bytes were looked at, and whether looking was given up."""
     scanned = 0
     tile = row * (BLOCK // WIDTH)
-    zeros = not any(row)
+    holes = 0 if any(row) else HOLES
     while at + WIDTH <= space.end:
-        if zeros:
+        if holes:
             known = _down(space.same_until(at))
             if known > at:
-                at = known
+                at, holes = known, holes - 1
+                if not holes:
+                    return at, scanned, at + WIDTH <= space.end
                 continue
         if scanned >= budget:
             return at, scanned, True

@@ -55,6 +55,15 @@ class Listing:
         return table if self.order is None or not len(table) else table.take(np.asarray(self.order(table)))
 
     @property
+    def made(self) -> bool:
+        """Whether the table, and the text of its rows, are there already."""
+        return "_lines" in self.__dict__
+
+    def prepare(self) -> None:
+        """Make the table and the text of its rows, so that showing and filtering them takes no time."""
+        self._lines  # noqa: B018
+
+    @property
     def columns(self) -> Sequence[Column]:
         """The columns shown: those that say something and are not only for the details."""
         return [c for c in self.said if c.name not in self.aside]

@@ -75,7 +75,7 @@ class Requests:
         except KeyError as error:
             self._fail(number, f"the request lacks {error}")
             return
-        except (VmcoreddLabError, ValueError, IndexError, OSError) as error:
+        except (VmcoreddLabError, ValueError, TypeError, ArithmeticError, IndexError, OSError) as error:
             self._fail(number, str(error))
             return
         self._send({"id": number, "ok": True, **said}, buffers)

@@ -7,7 +7,6 @@ damaged, ...), and how far that holds. Addresses are Python integers, up to 2**6
 from __future__ import annotations
 
 import mmap
-import os
 from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Callable
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["BufferSpace", "FileSpace", "MemorySpace", "Piece", "Ranges", "Space"]
 
 PAGE = 4096
-LOOK_AHEAD = 256  # pages of virtual memory that are tried one by one to say how far nothing is mapped
+LOOK_AHEAD = 64  # stretches of virtual memory that are tried one by one to say how far nothing is mapped
 FILE_SLICE, MEMORY_SLICE = 16 << 20, 2 << 20  # bytes searched at once; the kernel answers in between
 
 
@@ -155,28 +154,14 @@ class FileSpace(Space):
 
     def piece(self, address: int, size: int) -> Piece:
         """Return the file's bytes."""
-        data = self.source.view(address, min(size, self.end - address))
+        data = self.source.glance(address, min(size, self.end - address))
         if not len(data):
             return Piece(address, self.end, None, "unreadable")
         return Piece(address, address + len(data), data)
 
-    @cached_property
-    def _descriptor(self) -> int | None:
-        if not self.source.mapped or not os.path.isfile(self.source.name):
-            return None
-        try:
-            return os.open(self.source.name, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            return None
-
     def same_until(self, address: int) -> int:
         """Return where the file's next data are, if ``address`` lies in a hole."""
-        if self._descriptor is None:
-            return address
-        try:
-            return min(self.end, os.lseek(self._descriptor, address, os.SEEK_DATA))
-        except OSError as error:
-            return self.end if error.errno == 6 else address  # ENXIO: nothing but a hole follows
+        return next((start for start, _ in self.source.extents(address, self.end - address)), self.end)
 
     def _search(self, needle: bytes, address: int, size: int, *, last: bool) -> int | None:
         mapping = getattr(self.source, "mapping", None)
@@ -185,11 +170,6 @@ class FileSpace(Space):
         end = min(self.end, address + size + len(needle) - 1)
         where = mapping.rfind(needle, address, end) if last else mapping.find(needle, address, end)
         return None if where < 0 else where
-
-    def __del__(self) -> None:
-        descriptor = self.__dict__.get("_descriptor")
-        if descriptor is not None:
-            os.close(descriptor)
 
 
 class Ranges:
@@ -273,6 +253,8 @@ class MemorySpace(Space):
         self.title = f"{kind} memory"
         self._ranges_of = ranges
         self.end = end
+        self._source = core.container.source
+        self._lies = (0, 0, 0)  # first address, end and file offset of the last bytes that lie in the file as they are
 
     @cached_property
     def ranges(self) -> Ranges:
@@ -283,6 +265,25 @@ class MemorySpace(Space):
         """Return where the stretch begins that the file says nothing is in."""
         start, _, state = self.ranges.at(address, self.end)
         return start if state and not (self.kind == "virtual" and state == ABSENT) else address
+
+    def _place(self, address: int) -> tuple[int, int] | None:
+        """Return where in the file the bytes at an address lie as they are, and how many follow."""
+        start, end, offset = self._lies
+        if not start <= address < end:
+            found = self.core.container.memory.place_of(address, self.kind)
+            if found is None:
+                return None
+            start, end, offset = self._lies = (address, address + found[1], found[0])
+        return offset + address - start, end - address
+
+    def same_until(self, address: int) -> int:
+        """Return up to where a hole of the file stands for zeros."""
+        place = self._place(address)
+        if place is None:
+            return address
+        offset, room = place
+        data = next((start for start, _ in self._source.extents(offset, room)), offset + room)
+        return min(self.end, address + data - offset)
 
     def piece(self, address: int, size: int) -> Piece:
         """Return bytes up to the end of the stretch, or page by page where a page of it is damaged."""
@@ -295,6 +296,9 @@ class MemorySpace(Space):
 
     def _held(self, address: int, size: int) -> Piece:
         """Return bytes up to the first that is missing; where that is the first, its page as missing."""
+        place = self._place(address)
+        if place is not None and (data := self._source.glance(place[0], min(size, place[1]))):
+            return Piece(address, address + len(data), data)
         page = min(address // PAGE * PAGE + PAGE - address, size)
         for wanted in (size, page):
             try:
@@ -312,8 +316,9 @@ class MemorySpace(Space):
         first = self._held(address, min(size, stop - address))
         if first.data is not None:
             return first
-        for _ in range(LOOK_AHEAD):
-            if stop >= end or self._held(stop, 1).data is not None:
+        for _ in range(LOOK_AHEAD if first.reason == UNMAPPED else 0):
+            known = min(end, self.core.memory.address_space.untranslated_until(stop))
+            if known <= stop:
                 break
-            stop = min(stop + PAGE, end)
+            stop = known
         return Piece(address, stop, None, first.reason or UNMAPPED)

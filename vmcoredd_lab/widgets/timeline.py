@@ -17,6 +17,7 @@ from vmcoredd_lab.widgets.explorer import FIRST_ROWS, MOST_ROWS
 from vmcoredd_lab.widgets.hexview import HexView, static
 from vmcoredd_lab.widgets.lanes import KERNEL, Drawn
 from vmcoredd_lab.widgets.listing import Listing, of_bytes
+from vmcoredd_lab.widgets.making import Work
 from vmcoredd_lab.widgets.requests import Answer
 from vmcoredd_lab.widgets.space_set import SpaceSet, space_set
 
@@ -37,16 +38,14 @@ class TimelineView(HexView):
     """
 
     _esm = static("timeline.js")
-    _css = static("hexview.css") + static("explore.css") + static("timeline.css")
 
     anchors = traitlets.List(traitlets.List(traitlets.Unicode())).tag(sync=True)
     version = traitlets.Int(0).tag(sync=True)
 
     def __init__(self, spaces: SpaceSet, opened: OpenedFile, anchors: Any = (), **options: Any) -> None:
         self._opened = opened
-        self._table = timeline_table(opened, anchors)
-        self._listing = _listing(self._table)
-        self._chosen = np.arange(len(self._table))
+        self._told_anchors = anchors
+        self._made: _Events | None = None
         super().__init__(spaces, **options)
         self.anchors = [_worded(anchor) for anchor in anchors]
         for name in ("events", "choose", "rows", "row", "position", "event", "tie", "untie"):
@@ -58,8 +57,38 @@ class TimelineView(HexView):
         """The rows as they are drawn (:data:`~vmcoredd_lab.analysis.timeline.TIMELINE`)."""
         return self._table
 
+    @property
+    def _events(self) -> _Events:
+        if self._made is None:
+            self._made = _Events(timeline_table(self._opened, self._told_anchors))
+        return self._made
+
+    @property
+    def _table(self) -> Table:
+        return self._events.table
+
+    @property
+    def _listing(self) -> Listing:
+        return self._events.listing
+
+    @property
+    def _chosen(self) -> Any:
+        return self._events.chosen
+
+    def _collect(self) -> None:
+        self._events.listing.prepare()
+
+    def _pending(self) -> Work | None:
+        return None if self._made is not None and self._made.listing.made else ("timeline", self._collect)
+
+    def _work_of(self, _: str) -> Work | None:
+        return self._pending()
+
     def first_screen(self) -> str:
         """Return the picture, the gravest events and their number as HTML."""
+        if self._made is None:
+            title, _, shown = self.plain().partition("\n")
+            return first.block(self.mark, "Timeline: not collected yet", first.text(f"{title}\n{shown}"))
         one, table = self._listing, self._table
         levels = _levels(table)
         gravest = sorted(range(len(table)), key=lambda i: levels[i])[:FIRST_ROWS]
@@ -72,8 +101,10 @@ class TimelineView(HexView):
     @traitlets.validate("anchors")
     def _tied(self, proposal: Any) -> Any:
         """Tie the clocks with anchors that were set; they stay as they were where one is wrong."""
-        table = timeline_table(self._opened, [_anchor(told) for told in proposal["value"]])
-        self._table, self._listing, self._chosen = table, _listing(table), np.arange(len(table))
+        anchors = [_anchor(told) for told in proposal["value"]]
+        if self._made is not None or anchors != [_anchor(_worded(told)) for told in self._told_anchors]:
+            self._made = _Events(timeline_table(self._opened, anchors))
+        self._told_anchors = anchors
         return proposal["value"]
 
     def _tied_anew(self, _: Any) -> None:
@@ -134,7 +165,7 @@ class TimelineView(HexView):
             named = np.zeros(len(mask), bool)
             named[rows] = True
             mask &= named
-        self._chosen = np.flatnonzero(mask)
+        self._events.chosen = np.flatnonzero(mask)
         return {"total": len(self._chosen), "all": len(mask)}, [np.packbits(mask, bitorder="little").tobytes()]
 
     # -- rows ---------------------------------------------------------------------------------------------------------
@@ -175,6 +206,15 @@ class TimelineView(HexView):
 
     def _row(self, number: Any) -> dict[str, Any]:
         return {c.name: self._table.values(c.name)[int(number)] for c in self._table.schema.columns}
+
+
+class _Events:
+    """The events as a table and as the rows listed, and which of them the filters let through."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.listing = _listing(table)
+        self.chosen = np.arange(len(table))
 
 
 def _levels(table: Table) -> list[int]:

@@ -1,8 +1,11 @@
 // The explorer: tables on top, the bytes of the chosen row below.
 
+import css from "./explore.css";
+import hexview from "./hexview.css";
 import { parse } from "./address.js";
 import { el, inert } from "./dom.js";
 import { HexPane } from "./hexview.js";
+import { addStyle } from "./style.js";
 import { VirtualTable } from "./table.js";
 import { Wire } from "./wire.js";
 
@@ -11,6 +14,8 @@ class Explorer {
   constructor(model, host) {
     this.model = model;
     this.wire = new Wire(model);
+    addStyle("hexview", hexview);
+    addStyle("explore", css);
     this.tabs = el("div", { class: "vl-tabs", role: "tablist", "aria-label": "tables" });
     this.filter = el("input", { class: "vl-filter", type: "search", placeholder: "filter", "aria-label": "filter rows by words", spellcheck: "false", oninput: () => this.later() });
     this.count = el("span", { class: "vl-count", role: "status", "aria-live": "polite" });
@@ -23,10 +28,10 @@ class Explorer {
     const below = el("div", {});
     host.append(below);
     const first = model.get("first_rows");
-    if (first && first.rows) {
+    if (first && first.listings) {
       this.list(first.listings, first.name);
       this.table.query.name = first.name;
-      this.table.take(first);
+      if (first.rows) this.table.take(first);
     }
     this.pane = new HexPane(model, below, this.wire);
     this.begin();
@@ -64,6 +69,13 @@ class Explorer {
 
   /** @param {any} m */
   told(m) {
+    this.root.dataset.making = String(!!m.making);
+    this.pane?.hideFirst(); // it is shown anew with the first table
+    if (m.making) {
+      this.count.textContent = "";
+      this.root.dataset.ready = "true";
+      return;
+    }
     this.count.textContent = inert(m.error ? m.error : `${m.total === m.all ? "" : `${m.total} of `}${m.all} rows${m.note ? " · " + m.note : ""}`, 300);
     this.root.dataset.ready = String(!m.error);
   }

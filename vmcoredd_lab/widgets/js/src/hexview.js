@@ -1,24 +1,24 @@
 // The hex view. The kernel is asked for the lines on screen and no others.
 
+import css from "./hexview.css";
 import { atShare, clamp, humanSize, parse, rowOf, share, shown, wire } from "./address.js";
 import { el, inert, toClipboard } from "./dom.js";
-import { COPY, byteClass, hex2, inspect, printable } from "./format.js";
-import { GAP, LineCache, ROW, SAME, unpack } from "./lines.js";
+import { COPY, inspect } from "./format.js";
+import { LineCache, ROW, unpack } from "./lines.js";
+import { LINE, Rows } from "./rows.js";
+import { addStyle } from "./style.js";
 import { Tree, sentence } from "./tree.js";
 import { Wire, bytesOf } from "./wire.js";
 
-const LINE = 20; // pixels
 const AHEAD = 24; // lines asked for beyond the screen
 const REST = 60; // milliseconds after which a cursor rests
 const MOST_COPIED = 1n << 20n;
 
-/** @typedef {import("./lines.js").Line} Line */
-
 export class HexPane {
   /** @type {Tree} */
   tree = /** @type {any} */ (null);
-  /** @type {{node: any, address: any, cells: any[], texts: any[], note: any, line: Line | null}[]} */
-  lineNodes = [];
+  /** @type {Rows} */
+  lines = /** @type {any} */ (null);
   /** @param {any} model @param {HTMLElement} host @param {Wire} [shared] */
   constructor(model, host, shared) {
     this.model = model;
@@ -43,6 +43,8 @@ export class HexPane {
     this.released = () => {};
     this.closed = false;
     this.live = false;
+    this.going = 0; // places that the kernel has been asked for and has not given yet
+    addStyle("hexview", css);
     this.build(host);
     this.listen();
     this.fromFirst();
@@ -117,21 +119,8 @@ export class HexPane {
   /** @param {number} rows */
   resize(rows) {
     this.rows = rows;
-    this.grid.style.height = `${rows * LINE}px`;
     this.side.style.maxHeight = `${rows * LINE}px`;
-    this.grid.replaceChildren();
-    this.lineNodes = Array.from({ length: rows }, (_, i) => {
-      const address = el("span", { class: "vl-at", role: "rowheader" });
-      const cells = Array.from({ length: 16 }, (_, c) => el("span", { class: "vl-b", role: "gridcell", "data-c": c }));
-      const texts = Array.from({ length: 16 }, (_, c) => el("span", { class: "vl-t", "data-c": c, "aria-hidden": "true" }));
-      const note = el("span", { class: "vl-note" });
-      const hex = el("span", { class: "vl-cells" }, ...cells);
-      const text = el("span", { class: "vl-text", "aria-hidden": "true" }, ...texts);
-      const node = el("div", { class: "vl-line", role: "row", "aria-rowindex": i + 1 }, address, hex, text, note);
-      node.style.height = `${LINE}px`;
-      this.grid.append(node);
-      return { node, address, cells, texts, note, line: null };
-    });
+    this.lines = new Rows(this.grid, rows);
   }
 
   listen() {
@@ -148,7 +137,7 @@ export class HexPane {
     });
     let dragging = false;
     this.grid.addEventListener("mousedown", (/** @type {MouseEvent} */ e) => {
-      const at = this.under(e);
+      const at = this.lines.under(e, this.end);
       if (at === null || e.button !== 0) return;
       e.preventDefault();
       this.grid.focus();
@@ -159,7 +148,7 @@ export class HexPane {
     });
     this.grid.addEventListener("mousemove", (/** @type {MouseEvent} */ e) => {
       if (!dragging) return;
-      const at = this.under(e);
+      const at = this.lines.under(e, this.end);
       if (at !== null && at !== this.cursor) {
         this.cursor = at;
         this.changed(false);
@@ -200,20 +189,6 @@ export class HexPane {
     return from === address && to > from ? to : address + 1n;
   }
 
-  /** @param {MouseEvent} e @returns {bigint | null} */
-  under(e) {
-    const target = /** @type {HTMLElement} */ (e.target);
-    const index = this.lineNodes.findIndex((l) => l.node.contains(target));
-    if (index < 0) return null;
-    const one = this.lineNodes[index];
-    const line = one.line;
-    if (!line) return null;
-    if (line.kind !== ROW) return line.start;
-    const c = target.dataset?.c;
-    const at = line.start + BigInt(c === undefined ? 0 : c);
-    return at < this.end ? at : this.end - 1n;
-  }
-
   // -- where we are -----------------------------------------------------------------------------------------------
 
   /** What the widget carries for pages without a kernel is drawn at once; a live kernel then says more. */
@@ -228,7 +203,7 @@ export class HexPane {
     if (lines.length) this.top = lines[0].start;
     this.cursor = this.anchor = parse(this.model.get("address"));
     this.spaces.append(el("option", { value: first.key }, inert(first.title)));
-    this.draw();
+    this.drawNow();
   }
 
   /**
@@ -254,7 +229,11 @@ export class HexPane {
     this.end = parse(extent.end);
     this.spaces.replaceChildren(...extent.spaces.map((/** @type {string[]} */ [k, title]) => el("option", { value: k }, inert(title))));
     this.spaces.value = key;
-    if (before !== key) this.cache.clear();
+    if (before !== key) {
+      this.cache.clear();
+      this.field.textContent = " ";
+      this.inspector.replaceChildren();
+    }
     const place = at === null ? this.start : clamp(at, this.start, this.end > 0n ? this.end - 1n : 0n);
     this.cursor = this.anchor = place;
     const [from, to] = (this.model.get("selection") || []).map(parse);
@@ -270,7 +249,7 @@ export class HexPane {
   /** The first screen for pages without a kernel is not needed where one answers. */
   hideFirst() {
     for (const node of document.querySelectorAll(`.vl-first-${this.model.get("mark")}`)) {
-      /** @type {HTMLElement} */ (node.closest(".jp-OutputArea-child") || node).style.display = "none";
+      /** @type {HTMLElement} */ (node.closest(".jp-OutputArea-child") || node).style.display = "none"; // other front ends keep an empty output
     }
   }
 
@@ -321,18 +300,24 @@ export class HexPane {
     else this.draw();
   }
 
+  /** Draw with the next frame, however often it is asked for until then. */
   draw() {
     if (!this.frame) this.frame = requestAnimationFrame(() => { this.frame = 0; this.paint(); });
+  }
+
+  /** Draw in the frame that is being made: an answer has come that was waited for. */
+  drawNow() {
+    cancelAnimationFrame(this.frame);
+    this.frame = 0;
+    this.paint();
   }
 
   paint() {
     if (this.closed) return;
     const lines = this.cache.from(this.top, this.rows);
     const after = lines.length ? lines[lines.length - 1].end : this.top;
-    for (let i = 0; i < this.rows; i += 1) {
-      const place = after + 16n * BigInt(i - lines.length);
-      this.paintLine(this.lineNodes[i], lines[i] || null, i < lines.length ? lines[i].start : place < this.end ? place : null);
-    }
+    const [low, high] = this.span;
+    this.lines.paint(lines, after, { low, high, cursor: this.cursor, end: this.end, base: this.base });
     const part = share(this.top, this.start, this.end);
     this.thumb.style.top = `calc(${(part * 100).toFixed(4)}% - ${(part * 28).toFixed(2)}px)`;
     this.scroll.setAttribute("aria-valuenow", (part * 100).toFixed(3));
@@ -359,48 +344,7 @@ export class HexPane {
     } finally {
       this.pending = null;
     }
-    this.draw();
-  }
-
-  /**
-   * @param {any} one a line's elements @param {Line | null} line @param {bigint | null} start where the line is or will be
-   */
-  paintLine(one, line, start) {
-    one.line = line;
-    one.node.className = "vl-line" + (line ? ["", " vl-same", " vl-gap"][line.kind] : start === null ? " vl-empty" : " vl-late");
-    one.address.textContent = start === null ? "" : shown(start, this.end, this.base);
-    const low = this.cursor < this.anchor ? this.cursor : this.anchor;
-    const high = this.cursor < this.anchor ? this.anchor : this.cursor;
-    if (line && line.kind !== ROW) {
-      const size = line.end - line.start;
-      one.note.textContent = line.kind === SAME
-        ? `${size / 16n} more rows like it (${humanSize(size)})${line.more ? " and maybe more" : ""}`
-        : `${inert(line.reason, 60)}: ${humanSize(size)}${line.more ? " or more" : ""}, up to ${shown(line.end, this.end, this.base)}`;
-      one.node.classList.toggle("vl-sel", low < line.end && high >= line.start);
-    } else one.note.textContent = "";
-    const bytes = line && line.kind === ROW ? line.bytes : null;
-    for (let c = 0; c < 16; c += 1) {
-      const cell = one.cells[c];
-      const text = one.texts[c];
-      const at = (start || 0n) + BigInt(c);
-      const beyond = !line || line.kind !== ROW || at >= line.end;
-      const gone = !!bytes && !!line && ((line.missing >> c) & 1) === 1;
-      const b = bytes ? bytes[c] : 0;
-      const on = !beyond && at >= low && at <= high ? " vl-sel" : "";
-      const here = !beyond && at === this.cursor ? " vl-cur" : "";
-      cell.textContent = beyond ? (line || start === null ? "" : "··") : gone ? "··" : hex2(b);
-      text.textContent = beyond || gone ? "" : printable(b);
-      const kind = beyond || gone ? "g" : byteClass(b);
-      cell.className = `vl-b vl-${kind}${on}${here}`;
-      text.className = `vl-t vl-${kind}${on}${here}`;
-      if (here) {
-        cell.setAttribute("aria-selected", "true");
-        cell.setAttribute("aria-label", `${shown(at, this.end, this.base)}: ${gone ? "missing" : hex2(b)}`);
-      } else if (cell.hasAttribute("aria-selected")) {
-        cell.removeAttribute("aria-selected");
-        cell.removeAttribute("aria-label");
-      }
-    }
+    this.drawNow();
   }
 
   /**
@@ -410,6 +354,11 @@ export class HexPane {
   async show(key, at, size) {
     if (key !== this.space) await this.enter(key, at, size);
     else this.select(at, at + size, true);
+  }
+
+  /** @returns {[bigint, bigint]} first and last byte of the selection */
+  get span() {
+    return this.cursor < this.anchor ? [this.cursor, this.anchor] : [this.anchor, this.cursor];
   }
 
   // -- cursor and selection ---------------------------------------------------------------------------------------
@@ -425,25 +374,30 @@ export class HexPane {
   /** @param {boolean} [settled] false while the mouse still moves */
   changed(settled = true) {
     this.draw();
-    const low = this.cursor < this.anchor ? this.cursor : this.anchor;
-    const high = (this.cursor < this.anchor ? this.anchor : this.cursor) + 1n;
+    const [low, last] = this.span;
+    const high = last + 1n;
     const size = high - low;
     this.say(`${shown(this.cursor, this.end, this.base)}${size > 1n ? ` · ${size} bytes selected (${shown(low, this.end, this.base)} up to ${shown(high, this.end, this.base)})` : ""} · ${humanSize(this.end - this.start)}`);
     if (!settled) return;
-    // what is said of the cursor can wait until it rests; the lines of the next place cannot
+    this.restLater();
+  }
+
+  /** What is said of the cursor can wait until it rests; the lines of the next place cannot. */
+  restLater() {
     clearTimeout(this.resting);
-    this.resting = setTimeout(() => this.rest(), REST);
+    this.resting = setTimeout(() => (this.going || this.pending ? this.restLater() : this.rest()), REST);
   }
 
   /** Tell Python where the cursor is, name the field under it, and show what its bytes could be. */
   rest() {
-    const low = this.cursor < this.anchor ? this.cursor : this.anchor;
-    const high = (this.cursor < this.anchor ? this.anchor : this.cursor) + 1n;
+    const [low, last] = this.span;
+    const high = last + 1n;
     this.model.set("address", wire(this.cursor));
     this.model.set("selection", high - low > 1n ? [wire(low), wire(high)] : []);
     this.model.save_changes();
     this.name();
     this.look();
+    this.root.dataset.resting = wire(this.cursor);
   }
 
   reveal() {
@@ -471,10 +425,10 @@ export class HexPane {
     const at = this.cursor;
     const low = at < this.anchor ? at : this.anchor;
     if (low >= this.end) return;
-    let bytes;
+    const size = this.end - low < 16n ? Number(this.end - low) : 16;
+    let bytes = this.cache.bytesAt(low, size);
     try {
-      const size = this.end - low < 16n ? Number(this.end - low) : 16;
-      bytes = bytesOf((await this.wire.ask("bytes", { space: this.space, at: wire(low), size })).buffers[0]);
+      bytes ??= bytesOf((await this.wire.ask("bytes", { space: this.space, at: wire(low), size })).buffers[0]);
     } catch {
       return;
     }
@@ -487,7 +441,7 @@ export class HexPane {
   /** @param {KeyboardEvent} e */
   key(e) {
     const page = this.rows - 1;
-    const line = this.lineNodes.find((l) => l.line && this.cursor >= l.line.start && this.cursor < l.line.end)?.line;
+    const line = this.lines.at(this.cursor);
     const down = line && line.kind !== ROW ? line.end - this.cursor : 16n;
     const up = line && line.kind !== ROW ? this.cursor - line.start + 16n : 16n;
     const last = this.end > 0n ? this.end - 1n : 0n;
@@ -538,15 +492,19 @@ export class HexPane {
 
   /** @param {string} text */
   async goto(text) {
+    this.going += 1;
     try {
       const collapse = this.collapse;
       const { message, buffers } = await this.wire.ask("goto", { text, space: this.space, at: wire(this.cursor), count: this.rows + AHEAD, collapse });
       const at = parse(message.at);
       if (message.key === this.space && collapse === this.collapse) this.cache.add(unpack(message.lines, bytesOf(buffers[0])));
       await this.show(message.key, at, BigInt(message.size));
-      this.grid.focus();
+      this.drawNow();
+      this.grid.focus({ preventScroll: true });
     } catch (e) {
       this.say(String(/** @type {Error} */ (e).message), true);
+    } finally {
+      this.going -= 1;
     }
   }
 
@@ -578,7 +536,7 @@ export class HexPane {
       return;
     }
     this.stopFinding();
-    const low = this.cursor < this.anchor ? this.cursor : this.anchor;
+    const [low] = this.span;
     const again = this.found.text === text ? 1n : 0n;
     const at = backward ? low : low + again;
     this.progress.hidden = this.cancel.hidden = false;
@@ -610,8 +568,8 @@ export class HexPane {
   /** @param {string} form */
   async copy(form) {
     if (!COPY[form]) return;
-    const low = this.cursor < this.anchor ? this.cursor : this.anchor;
-    const size = (this.cursor < this.anchor ? this.anchor : this.cursor) + 1n - low;
+    const [low, last] = this.span;
+    const size = last + 1n - low;
     if (size > MOST_COPIED) {
       this.say(`at most ${humanSize(MOST_COPIED)} are copied at once; core.memory.read, dump.data and extract give any number`, true);
       return;
@@ -671,5 +629,3 @@ export default {
     return () => pane.close();
   },
 };
-
-export { GAP };

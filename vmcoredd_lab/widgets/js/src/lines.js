@@ -67,6 +67,24 @@ export class LineCache {
     return found;
   }
 
+  /**
+   * Bytes of lines that are known, in one row or across two.
+   * @param {bigint} address @param {number} size at most 16 @returns {Uint8Array | null} null where one is not known or missing
+   */
+  bytesAt(address, size) {
+    const found = new Uint8Array(size);
+    for (let i = 0; i < size; ) {
+      const at = address + BigInt(i);
+      const within = Number(at % 16n);
+      const line = this.byStart.get(at - BigInt(within));
+      if (!line || !line.bytes || line.missing) return null;
+      const count = Math.min(size - i, 16 - within);
+      found.set(line.bytes.subarray(within, within + count), i);
+      i += count;
+    }
+    return found;
+  }
+
   /** @param {bigint} end @returns {Line | undefined} the line that ends at an address */
   before(end) {
     const start = this.byEnd.get(end);

@@ -119,7 +119,13 @@ export class VirtualTable {
     this.asking = true;
     const turn = this.turn;
     try {
-      const { message } = await this.wire.ask("rows", { ...this.query, from: Math.max(0, from - 5), count: this.visible + 2 * AHEAD });
+      const query = /** @type {Record<string, any>} */ ({ ...this.query, from: Math.max(0, from - 5), count: this.visible + 2 * AHEAD });
+      let { message } = await this.wire.ask("rows", { ...query, soon: true });
+      if (message.making) {
+        if (turn === this.turn) this.wait(message.title, null);
+        await this.wire.ask("make", { name: query.name }, (m) => turn === this.turn && this.wait(m.said || message.title, m.part));
+        ({ message } = await this.wire.ask("rows", query));
+      }
       if (turn === this.turn) {
         this.asking = false;
         this.take(message);
@@ -133,6 +139,16 @@ export class VirtualTable {
         this.events.told({ error: String(/** @type {Error} */ (e).message), total: 0, all: 0 });
       }
     }
+  }
+
+  /** Say that a table is being made. @param {string} what @param {number | null} part */
+  wait(what, part) {
+    this.head.replaceChildren();
+    this.head.dataset.text = "";
+    this.room.style.height = "";
+    this.body.style.top = "0px";
+    this.body.replaceChildren(el("div", { class: "vl-making", role: "status" }, el("progress", part === null ? {} : { max: 1, value: part }), ` ${inert(what, 80)}…`));
+    this.events.told({ making: what });
   }
 
   /** @param {number} i */

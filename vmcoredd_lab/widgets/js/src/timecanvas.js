@@ -153,6 +153,7 @@ export class Picture {
   /** @param {CanvasRenderingContext2D} pen @param {Lane} lane @param {Placed} placed @param {string[]} shades @param {any} ink */
   paintLane(pen, lane, placed, shades, ink) {
     const base = placed.top + LANE - 4;
+    const width = this.width; // asking for it makes the page lay itself out
     pen.fillStyle = ink.text;
     pen.textAlign = "right";
     pen.textBaseline = "alphabetic";
@@ -167,7 +168,7 @@ export class Picture {
     pen.lineWidth = 1;
     pen.beginPath();
     pen.moveTo(LEFT, base + 0.5);
-    pen.lineTo(LEFT + this.width, base + 0.5);
+    pen.lineTo(LEFT + width, base + 0.5);
     pen.stroke();
     const axis = this.axes[lane.axis];
     const from = Math.max(0, firstNotBelow(placed.x, axis.low) - 1);
@@ -178,13 +179,13 @@ export class Picture {
     for (let k = from; k < to; k += 1) {
       const i = placed.events[k];
       if (!this.passes(i)) continue;
-      const at = axis.at(placed.x[k], LEFT, this.width);
-      if (at < LEFT - 1 || at > LEFT + this.width + 1) continue;
+      const at = axis.at(placed.x[k], LEFT, width);
+      if (at < LEFT - 1 || at > LEFT + width + 1) continue;
       const level = this.level[i];
       if (at - last[level] < 0.5) continue; // a stroke stands there already
       last[level] = at;
       columns[level].push(at);
-      const doubt = (this.doubt[i] / (axis.high - axis.low)) * this.width;
+      const doubt = (this.doubt[i] / (axis.high - axis.low)) * width;
       if (doubt > 3) this.whisker(pen, at, doubt, base, ink.soft);
     }
     for (let level = shades.length - 1; level >= 0; level -= 1) { // the gravest last, on top
@@ -247,18 +248,19 @@ export class Picture {
 
   /** @param {number} x @param {number} y @returns {number} the event at a place of the canvas; -1 */
   hit(x, y) {
+    const width = this.width;
     const n = this.placed.findIndex((p) => y >= p.top - 2 && y < p.top + LANE);
     if (n < 0 || x < LEFT - REACH) return -1;
     const placed = this.placed[n];
     const axis = this.axes[this.lanes[n].axis];
-    const low = firstNotBelow(placed.x, axis.under(x - REACH, LEFT, this.width));
-    const high = axis.under(x + REACH, LEFT, this.width);
+    const low = firstNotBelow(placed.x, axis.under(x - REACH, LEFT, width));
+    const high = axis.under(x + REACH, LEFT, width);
     let best = -1;
     let worth = -Infinity;
     for (let k = low; k < placed.x.length && placed.x[k] <= high && k < low + 20000; k += 1) {
       const i = placed.events[k];
       if (!this.passes(i)) continue;
-      const far = Math.abs(axis.at(placed.x[k], LEFT, this.width) - x);
+      const far = Math.abs(axis.at(placed.x[k], LEFT, width) - x);
       const value = -far - this.level[i] * 0.2; // near ones, and of those the gravest
       if (value > worth) [best, worth] = [i, value];
     }

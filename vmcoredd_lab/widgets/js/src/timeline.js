@@ -1,8 +1,12 @@
 // The timeline: the picture, its filters, the rows, and the bytes of the chosen event.
 
+import explore from "./explore.css";
+import hexview from "./hexview.css";
+import css from "./timeline.css";
 import { parse } from "./address.js";
 import { el, inert } from "./dom.js";
 import { HexPane } from "./hexview.js";
+import { addStyle } from "./style.js";
 import { VirtualTable } from "./table.js";
 import { Picture } from "./timecanvas.js";
 import { Wire, bytesOf } from "./wire.js";
@@ -18,9 +22,14 @@ class Timeline {
   constructor(model, host) {
     this.model = model;
     this.wire = new Wire(model);
+    addStyle("hexview", hexview);
+    addStyle("explore", explore);
+    addStyle("timeline", css);
     this.query = /** @type {Record<string, string>} */ ({});
     this.count = 0;
     this.asked = 0;
+    this.asking = false; // whether the text of an event is on its way
+    this.mouse = { x: -1, y: -1 };
     this.frame = 0;
     this.released = () => {};
     this.build(host);
@@ -57,6 +66,8 @@ class Timeline {
 
   async load() {
     try {
+      this.said.textContent = "collecting the events…";
+      await this.wire.ask("make", { name: "timeline" }, (m) => { this.said.textContent = `${inert(m.said || "collecting the events", 80)}… ${m.part === null ? "" : Math.round(m.part * 100) + " %"}`; });
       const { message, buffers } = await this.wire.ask("events", {});
       const shown = this.picture.axes.map((a) => [a.name, a.low, a.high]);
       this.picture.take(message, buffers.map(bytesOf));
@@ -202,20 +213,28 @@ class Timeline {
 
   /** @param {number} x @param {number} y */
   async hover(x, y) {
+    this.mouse = { x, y };
     const i = x < 0 ? -1 : this.picture.hit(x, y);
     if (i === this.picture.hovered) return;
     this.picture.hovered = i;
     this.draw();
     this.canvas.style.cursor = i >= 0 ? "pointer" : "";
     this.tip.hidden = true;
-    if (i < 0) return;
+    if (i < 0 || this.asking) return; // a mouse that passes over many events asks for those that it rests on
     let message;
+    this.asking = true;
     try {
       ({ message } = await this.wire.ask("event", { row: i }));
     } catch {
       return;
+    } finally {
+      this.asking = false;
     }
-    if (this.picture.hovered !== i) return;
+    if (this.picture.hovered !== i) {
+      this.picture.hovered = -1;
+      this.hover(this.mouse.x, this.mouse.y);
+      return;
+    }
     const said = Object.fromEntries(message.cells);
     const at = this.picture.placeOf(i);
     const first = ["time", "source", "device", "level", "facility"].map((n) => said[n]).filter((t) => t && t !== "-").join(" · ");

@@ -1,0 +1,13 @@
+// Style sheets of the widgets: each is added to the page once, since every new one makes the page compute all its styles anew.
+
+const added = "data-vmcoredd-lab";
+
+/** @param {string} name @param {string} css */
+export function addStyle(name, css) {
+  const old = document.head.querySelector(`style[${added}="${name}"]`);
+  if (old && old.textContent === css) return;
+  const node = /** @type {HTMLElement} */ (old || document.createElement("style"));
+  node.setAttribute(added, name);
+  node.textContent = css; // another version of the package was here before
+  if (!old) document.head.append(node);
+}
