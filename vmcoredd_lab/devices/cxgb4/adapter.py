@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -200,6 +201,10 @@ class Cxgb4(TableViews):
 
     def entities_table(self) -> Table:
         """Return :data:`ENTITIES`; each entity that has a decoder is inflated for its summary."""
+        return replace(self._entities, columns=dict(self._entities.columns), attrs=dict(self._entities.attrs))
+
+    @cached_property
+    def _entities(self) -> Table:
         rows = []
         for e in sorted(self.container.entities.values(), key=lambda e: e.number):
             text = self._describe(e)

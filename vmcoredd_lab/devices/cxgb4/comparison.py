@@ -35,21 +35,21 @@ STATUSES = Schema(
     ),
 )
 
-_Line = tuple[str, str, re.Pattern[str], Rule]
+_Line = tuple[str, str, str, Rule]
 
 
 @cache
 def _registers() -> list[_Line]:
     return [
-        (row["scope"], row["block"], re.compile(row["name"]), Rule(row["class"], row["policy"], row["note"]))
+        (row["scope"], row["block"], row["name"], Rule(row["class"], row["policy"], row["note"]))
         for row in read_table("diff_registers.csv")
     ]
 
 
 @cache
-def _fields() -> list[tuple[re.Pattern[str], re.Pattern[str], Rule]]:
+def _fields() -> list[tuple[str, str, Rule]]:
     return [
-        (re.compile(row["register"]), re.compile(row["field"]), Rule(row["class"], row["policy"], row["note"]))
+        (row["register"], row["field"], Rule(row["class"], row["policy"], row["note"]))
         for row in read_table("diff_fields.csv")
     ]
 
@@ -106,13 +106,13 @@ class Cxgb4Rules(ComparisonRules):
             self._rules[asked] = next(
                 rule
                 for of, blocks, name, rule in _registers()
-                if of == scope and fnmatchcase(block, blocks) and name.search(register)
+                if of == scope and fnmatchcase(block, blocks) and re.search(name, register)
             )
         return self._rules[asked]
 
     def register_field(self, register: str, name: str) -> Rule | None:
         """Return the rule of a field that is not as its register is."""
-        return next((rule for of, field, rule in _fields() if of.search(register) and field.search(name)), None)
+        return next((rule for of, field, rule in _fields() if re.search(of, register) and re.search(field, name)), None)
 
     def fields(self, register: str) -> list[Field]:
         """Return the fields of a register, in BAR0 or behind an index register."""
