@@ -155,9 +155,21 @@ def becomes(notebook: Notebook, canvas: Any, comparison: str, picture: str) -> N
     notebook.page.wait_for_function(page, arg=[canvas.element_handle(), picture], timeout=20000)
 
 
+def settled(notebook: Notebook, canvas: Any) -> str:
+    """Return the picture, once it stays as it is."""
+    now = ""
+    for _ in range(100):
+        before, now = now, canvas.evaluate("(c) => c.toDataURL()")
+        if before == now:
+            return now
+        notebook.page.wait_for_timeout(200)
+    raise AssertionError("the picture goes on changing")
+
+
 def test_the_wheel_zooms_once_the_picture_has_the_focus(timeline: Any, notebook: Notebook) -> None:
     canvas = timeline.locator(".vl-canvas")
-    before = canvas.evaluate("(c) => c.toDataURL()")
+    says(timeline, ".vl-count", r"^\d+ events")
+    before = settled(notebook, canvas)
     canvas.click(position={"x": 400, "y": 5})
     notebook.page.mouse.wheel(0, -400)
     becomes(notebook, canvas, "!==", before)

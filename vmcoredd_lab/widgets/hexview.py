@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from importlib import resources
 from typing import Any
 
@@ -27,6 +27,7 @@ __all__ = ["HexView", "hexview"]
 MOST_LINES = 400  # a request
 MOST_BYTES = 1 << 20  # copied or inspected at once
 FIRST_LINES = 24
+SOON = 0.5  # seconds after the widget that its first screen follows
 
 
 def static(name: str) -> str:
@@ -174,7 +175,10 @@ class HexView(anywidget.AnyWidget):
         return {**said, "data": data.hex()}
 
     def _ipython_display_(self) -> None:
-        """Show the widget, and behind it a first screen that needs no kernel, which the widget hides where it runs."""
+        """Show the widget, and behind it a first screen that needs no kernel, which the widget hides where it runs.
+
+        Where somebody waits for the widget, the first screen follows when that is there.
+        """
         from IPython.display import display
 
         work = self._pending()
@@ -185,21 +189,22 @@ class HexView(anywidget.AnyWidget):
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
         plain = self.plain()
         show: Any = display
-        show({**data, "text/plain": plain}, metadata=metadata, raw=True)  # first: people wait for it
-        self._shown = show({"text/html": self.first_screen(), "text/plain": plain}, raw=True, display_id=True)
+        show({**data, "text/plain": plain}, metadata=metadata, raw=True)
+        loop = _loop() if first.attended() else None
+        screen = self.first_screen() if loop is None else ""
+        self._shown = show({"text/html": screen, "text/plain": plain}, raw=True, display_id=True)
+        if loop is not None:
+            self._behind = loop.create_task(self._follow())
+
+    async def _follow(self) -> None:
+        """Show the first screen in its place, and what it lacks when that is made."""
+        await asyncio.sleep(SOON)
+        self._shown.update({"text/html": self.first_screen(), "text/plain": self.plain()}, raw=True)
         work = self._pending()
         if work is not None:
-            with contextlib.suppress(RuntimeError):  # no loop runs: a script
-                self._behind = asyncio.get_running_loop().create_task(self._fill(*work))
-
-    async def _fill(self, name: str, make: Callable[[], object]) -> None:
-        """Make what the first screen lacks, and show it anew."""
-        try:
-            await self._making.begin(name, make)
-        except (VmcoreddLabError, OSError):
-            return  # the page is told when it asks
-        if self._shown is not None:
-            self._shown.update({"text/html": self.first_screen(), "text/plain": self.plain()}, raw=True)
+            with contextlib.suppress(VmcoreddLabError, OSError):  # the page is told when it asks
+                await self._making.begin(*work)
+                self._shown.update({"text/html": self.first_screen(), "text/plain": self.plain()}, raw=True)
 
     def _pending(self) -> Work | None:
         """Return what the first screen lacks because it takes long; nothing in a hex view."""
@@ -219,6 +224,14 @@ class HexView(anywidget.AnyWidget):
         space = self._spaces.get(self.space)
         found = lines(space, int(self.address, 16), FIRST_LINES)
         return "\n".join([f"{space.title}, {space.start:#x} up to {space.end:#x}", *map(_plain, found)])
+
+
+def _loop() -> asyncio.AbstractEventLoop | None:
+    """Return the loop that runs; None in a script."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 def _told(node: Node, path: str) -> dict[str, Any]:
