@@ -36,12 +36,16 @@ def built(source: Path, out: Path) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="module")
-def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy: other tests, and who runs them, may write into the checkout meanwhile."""
     if not (ROOT / "pyproject.toml").exists():
         pytest.skip("the tests do not lie in a checkout")
-    room = tmp_path_factory.mktemp("packages")
-    shutil.copytree(ROOT, room / "source", ignore=NOT_SOURCE)
-    return built(room / "source", room / "out")
+    return Path(shutil.copytree(ROOT, tmp_path_factory.mktemp("packages") / "source", ignore=NOT_SOURCE))
+
+
+@pytest.fixture(scope="module")
+def packages(source: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return built(source, tmp_path_factory.mktemp("out"))
 
 
 @pytest.fixture(scope="module")
@@ -64,12 +68,11 @@ def test_the_package_under_test_is_the_installed_one() -> None:
     assert Path(run.stdout.strip()).resolve() == where
 
 
-def test_the_same_source_gives_the_same_bytes(packages: dict[str, Path], tmp_path: Path) -> None:
-    source = tmp_path / "elsewhere"
-    shutil.copytree(ROOT, source, ignore=NOT_SOURCE)
-    for path in source.rglob("*"):  # another checkout at another time
+def test_the_same_source_gives_the_same_bytes(source: Path, packages: dict[str, Path], tmp_path: Path) -> None:
+    elsewhere = Path(shutil.copytree(source, tmp_path / "elsewhere"))
+    for path in elsewhere.rglob("*"):  # another checkout at another time
         os.utime(path, (1_500_000_000, 1_500_000_000))
-    again = built(source, tmp_path / "out")
+    again = built(elsewhere, tmp_path / "out")
     assert {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in again.items()} == {
         name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in packages.items()
     }

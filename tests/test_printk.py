@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from kernel_builder import BASE, COMMITTED, PHYSICAL, RESERVED, Ring, record, record_log, text_log
 
 import vmcoredd_lab as vl
+from vmcoredd_lab.cli.output import note
 from vmcoredd_lab.errors import NotInFileError
 from vmcoredd_lab.tables import Table
 
@@ -530,6 +531,13 @@ def test_dmesg_prints_like_dmesg(lab: Lab, sample: Path) -> None:
     answer = lab("dmesg", sample, "--device", "0000:02:00.4", "--level", "err+")
     assert answer.status == 0
     assert answer.out.splitlines()[-1] == "[    2.391502] cxgb4 0000:02:00.4: fatal error, adapter stopped"
+    assert not answer.err
+
+
+def test_on_a_terminal_dmesg_says_what_to_look_at_next(lab: Lab, sample: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vmcoredd_lab.cli.dmesg.remark", note)
+    answer = lab("dmesg", sample, "--device", "0000:02:00.4", "--level", "err+")
+    assert "panic: sysrq triggered crash" in answer.err
     assert "--dump 0" in answer.err
 
 
