@@ -128,6 +128,18 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote, "BACKOFF", 0)
 
 
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium, one for all tests of a process; skips where it is not installed."""
+    pytest.importorskip("playwright")
+    from browser.notebook_page import browsing, chromium
+
+    if chromium() is None:
+        pytest.skip("chromium is not installed")
+    with browsing() as found:
+        yield found
+
+
 @pytest.fixture
 def toy(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Toy]]:
     """A decoder of somebody else, as if its package were installed."""

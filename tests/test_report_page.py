@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from vmcoredd_lab.report.build import build
 from vmcoredd_lab.report.html import render
 from vmcoredd_lab.report.redact import redact
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("report page")]
+pytestmark = pytest.mark.browser
 
 SAMPLES = Path(__file__).parents[1] / "sample_data"
 SAMPLE = SAMPLES / "vmcore.kdump"
@@ -33,18 +32,6 @@ FILES: dict[str, Callable[[Path], Path]] = {
     "damaged": cut,
     "bare": lambda _: SAMPLES / "ethtool-t6-sge-parity.dump",
 }
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api")
-    found = shutil.which("chromium") or shutil.which("google-chrome")
-    if found is None:
-        pytest.skip("chromium is not installed")
-    with playwright.sync_playwright() as running:
-        started = running.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")

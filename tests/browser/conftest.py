@@ -14,7 +14,7 @@ import pytest
 from builders import Segment, device_dump, elf, notes, usual_notes, vmcoreinfo
 from cudbg_builder import DEV_LOG, REG_DUMP, Entity, cudbg, log_entry, numbered_reg_dump
 
-from browser.notebook_page import Notebook, browsing, chromium, opened
+from browser.notebook_page import Notebook, opened
 
 SEGMENTS, MEMORY_AT, LINEAR_MAP = 100_000, 8 << 20, 0xFFFF_8880_0000_0000  # of the terabyte
 MIDDLE = (1 << 39) + 0x123450  # where in the file it says so
@@ -33,23 +33,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.browser)
-            item.add_marker(pytest.mark.xdist_group("browser"))
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """Chromium; skips where something that the tests here need is not installed."""
-    for module in ("jupyterlab", "playwright", "anywidget", "nbformat"):
-        pytest.importorskip(module)
-    if chromium() is None:
-        pytest.skip("chromium is not installed")
-    with browsing() as found:
-        yield found
 
 
 @pytest.fixture(scope="session")
 def notebook(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notebook]:
-    """The notebook's page."""
+    """The notebook's page; skips where something that the tests here need is not installed."""
+    for module in ("jupyterlab", "anywidget", "nbformat"):
+        pytest.importorskip(module)
     root = tmp_path_factory.mktemp("lab")
     kept = os.environ.get("VMCOREDD_LAB_PICTURES")
     with opened(root, Path(kept) if kept else tmp_path_factory.mktemp("pictures"), browser=browser) as page:

@@ -273,6 +273,16 @@ def test_the_explorer_is_shown_before_its_findings_and_the_kernel_answers_meanwh
     assert "critical" in view.locator(".vl-tr").first.inner_text()
 
 
+@pytest.mark.parametrize(("code", "ready"), [("vl.hexview(core)", ".vl-hex"), ("vl.explore(core)", ".vl-explore")])
+def test_the_first_screen_follows_and_is_not_seen_beside_the_widget(
+    notebook: Notebook, sample: Path, code: str, ready: str
+) -> None:
+    notebook.run(f"core = vl.open_vmcore({str(sample)!r})")
+    notebook.show(code, f"{ready}[data-ready=true]")
+    notebook.page.wait_for_function("(document.querySelector('.vl-first') || {}).textContent")
+    assert notebook.page.evaluate("[...document.querySelectorAll('.vl-first')].map((n) => n.offsetHeight)") == [0]
+
+
 def test_what_a_notebook_shows_of_hostile_files_is_inert(notebook: Notebook, hostile: Path) -> None:
     notebook.run(f"bad = vl.open_vmcore({str(hostile)!r})")
     for code in ("bad", "bad.device_dumps", "bad.device_dumps[0]", "bad.device_dumps[0].decode()"):

@@ -191,7 +191,7 @@ class HexView(anywidget.AnyWidget):
         show: Any = display
         show({**data, "text/plain": plain}, metadata=metadata, raw=True)
         loop = _loop() if first.attended() else None
-        screen = self.first_screen() if loop is None else ""
+        screen = self.first_screen() if loop is None else first.block(self.mark, "")
         self._shown = show({"text/html": screen, "text/plain": plain}, raw=True, display_id=True)
         if loop is not None:
             self._behind = loop.create_task(self._follow())

@@ -115,7 +115,7 @@ def _has_whole_pages(table: Array, source: ByteSource, page: int) -> bool:
     held = table[table["filesz"] > 0]
     if not len(held):
         return False
-    first = int(held["place"][0] - held["paddr"][0] % np.uint64(page))
+    first = int(held["place"][0]) - int(held["paddr"][0]) % page
     offsets, _, ends = places(table, first, page)
     return bool((offsets == table["place"])[table["filesz"] > 0].all()) and int(ends[-1]) <= source.size
 
