@@ -116,6 +116,8 @@ def _has_whole_pages(table: Array, source: ByteSource, page: int) -> bool:
     if not len(held):
         return False
     first = int(held["place"][0]) - int(held["paddr"][0]) % page
+    if first < 0:
+        return False
     offsets, _, ends = places(table, first, page)
     return bool((offsets == table["place"])[table["filesz"] > 0].all()) and int(ends[-1]) <= source.size
 
