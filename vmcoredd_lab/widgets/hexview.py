@@ -98,12 +98,13 @@ class HexView(anywidget.AnyWidget):
 
     # -- what the page asks -------------------------------------------------------------------------------------------
 
-    def _op_spaces(self, _: dict[str, Any]) -> Answer:
-        space = self._spaces.get(self.space)
+    def _op_spaces(self, m: dict[str, Any]) -> Answer:
+        key = str(m.get("space") or self.space)  # the page's own word: its trait may come later than its question
+        space = self._spaces.get(key)
         shown = self._spaces.keys()
-        if self.space not in dict(shown):
-            shown.append((self.space, space.title))
-        return {"spaces": shown, **self._extent(self.space)}, []
+        if key not in dict(shown):
+            shown.append((key, space.title))
+        return {"spaces": shown, **self._extent(key)}, []
 
     def _extent(self, key: str) -> dict[str, Any]:
         space = self._spaces.get(key)

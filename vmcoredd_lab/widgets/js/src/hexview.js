@@ -216,7 +216,7 @@ export class HexPane {
       this.space = key;
       this.model.set("space", key);
       this.model.save_changes();
-      extent = (await this.wire.ask("spaces", {})).message;
+      extent = (await this.wire.ask("spaces", { space: key })).message;
     } catch (e) {
       this.space = before;
       this.say(String(/** @type {Error} */ (e).message), true);
