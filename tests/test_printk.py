@@ -20,6 +20,9 @@ from kernel_builder import BASE, COMMITTED, PHYSICAL, RESERVED, Ring, record, re
 import vmcoredd_lab as vl
 from vmcoredd_lab.cli.output import note
 from vmcoredd_lab.errors import NotInFileError
+from vmcoredd_lab.kernel.printed import printed, printed_text
+from vmcoredd_lab.kernel.printk import DMESG
+from vmcoredd_lab.kernel.printk_records import STATES
 from vmcoredd_lab.tables import Table
 
 Lab = Callable[..., Answer]
@@ -224,6 +227,27 @@ def test_records_outside_of_the_rings_own_ends_are_read(end: str, many: int) -> 
     core = vl.open_vmcore(ring.core())
     assert [r for r in core.dmesg_table().records() if r["state"] == "finalized"] == whole
     assert any("the ring names" in p.message for p in core.known_problems())
+
+
+@pytest.mark.parametrize("end", ["head_id", "tail_id"])
+def test_a_full_ring_with_one_end_moved_has_no_record_twice(end: str) -> None:
+    ring = Ring(count_bits=4, size_bits=12)
+    for i in range(40):
+        ring.add(b"record number %d" % i)
+    setattr(ring, end, getattr(ring, end) + (-1 if end == "head_id" else 1) & ring.ids)
+    seqs = column(log(ring.core()), "seq")
+    assert seqs == list(range(24, 40))
+
+
+_SAID = st.lists(st.tuples(st.sampled_from(STATES), st.sampled_from(["", "abc", "a\nb", "\x07z\n\n", "é", "\u202e", "a\tb"]),
+                           st.none() | st.integers(0, (1 << 64) - 1)), max_size=12)  # fmt: skip
+
+
+@given(_SAID)
+def test_the_log_as_one_text_is_its_lines_one_by_one(said: list[tuple[str, str, int | None]]) -> None:
+    rows = ((i, time, None, None, None, text, None, state, None) for i, (state, text, time) in enumerate(said))
+    table = Table.from_rows(DMESG, rows)
+    assert printed_text(table) == "".join(f"{head} {text}\n" for head, text, _ in printed(table))
 
 
 def test_a_ring_with_a_hole_gives_the_rest() -> None:

@@ -150,32 +150,33 @@ class _Reader:
 
         Behind the newest descriptor are only some of an earlier round, before the oldest only those that were given up.
         """
-        ring, count = self._ring, 1 << self._ring.count_bits
-        most = min(count - wanted, MOST_RECORDS - wanted)
-        oldest = ring.head_id - wanted + 1
-        found = []
-        for what, named, step in (("oldest", oldest, -1), ("newest", ring.head_id, 1)):
-            more = 0
-            for many in (1, most):  # as a rule the first is none
-                if more or many == 1:
-                    low = named + 1 if step > 0 else named - many
-                    ids = (np.arange(low, low + many, dtype=object) & self._ids).astype(np.uint64)[::step]
-                    descs, hole = self._array(
-                        ring.descs, structs.PRB_DESC, low & count - 1, many, "descriptors of the log"
-                    )
-                    value = descs["state_var"].astype(np.uint64)[::step]
-                    stage = value >> np.uint64(self._layouts.bits - 2)
-                    whole = (stage == structs.COMMITTED) | (stage == structs.FINALIZED)
-                    there = ((value & np.uint64(self._ids)) == ids) & whole & ~hole[::step]
-                    more = int((~there).argmax()) if not there.all() else many
-            if more:
-                self._complain(
-                    f"{plural(more, 'record')} {'before' if step < 0 else 'behind'} the {what} one that the ring names, "
-                    f"{named & self._ids:#x}, are whole; they are read too", ring.address, "prb_desc_ring",
-                )  # fmt: skip
-            found.append(more)
-            most -= more
-        return found[0], found[1]
+        room = min(1 << self._ring.count_bits, MOST_RECORDS) - wanted
+        oldest, newest = self._ring.head_id - wanted + 1, self._ring.head_id
+        before = self._beyond(oldest, -1, room, "before the oldest")
+        return before, self._beyond(newest, 1, room - before, "behind the newest")
+
+    def _beyond(self, named: int, step: int, most: int, which: str) -> int:
+        """Return how many records follow a descriptor in a direction without a gap, and complain of them."""
+        if most <= 0 or not self._whole_from(named, step, 1):  # as a rule there is none, and one descriptor tells
+            return 0
+        found = self._whole_from(named, step, most)
+        self._complain(
+            f"{plural(found, 'record')} {which} one that the ring names, {named & self._ids:#x}, are whole; they are read too",
+            self._ring.address, "prb_desc_ring",
+        )  # fmt: skip
+        return found
+
+    def _whole_from(self, named: int, step: int, many: int) -> int:
+        """Return how many of the descriptors next to one are whole and their own, up to the first that is not."""
+        low = named + 1 if step > 0 else named - many
+        ids = (np.arange(many, dtype=np.uint64) + np.uint64(low & self._ids)) & np.uint64(self._ids)
+        place = low & (1 << self._ring.count_bits) - 1
+        descs, hole = self._array(self._ring.descs, structs.PRB_DESC, place, many, "descriptors of the log")
+        value = descs["state_var"].astype(np.uint64)
+        stage = value >> np.uint64(self._layouts.bits - 2)
+        whole = ((stage == structs.COMMITTED) | (stage == structs.FINALIZED)) & ~hole
+        there = (whole & ((value & np.uint64(self._ids)) == ids))[::step]
+        return many if there.all() else int((~there).argmax())
 
     def _array(self, address: int, struct: Any, first: int, wanted: int, what: str) -> tuple[Array, Array]:
         """Return elements of an array that is gone round, and which of them touch a hole."""
