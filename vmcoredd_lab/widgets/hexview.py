@@ -178,7 +178,7 @@ class HexView(anywidget.AnyWidget):
     def _ipython_display_(self) -> None:
         """Show the widget, and behind it a first screen that needs no kernel, which the widget hides where it runs.
 
-        Where somebody waits for the widget, the first screen follows when that is there.
+        Where somebody waits for the widget and the page can renew it, the first screen follows when that is there.
         """
         from IPython.display import display
 
@@ -190,8 +190,8 @@ class HexView(anywidget.AnyWidget):
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
         plain = self.plain()
         show: Any = display
-        show({**data, "text/plain": plain}, metadata=metadata, raw=True)
-        loop = _loop() if first.attended() else None
+        show({**data, "text/html": first.NOTHING, "text/plain": plain}, metadata=metadata, raw=True)
+        loop = _loop() if first.attended() and first.renewed() else None
         screen = self.first_screen() if loop is None else first.block(self.mark, "")
         self._shown = show({"text/html": screen, "text/plain": plain}, raw=True, display_id=True)
         if loop is not None:

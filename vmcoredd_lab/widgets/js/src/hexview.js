@@ -2,7 +2,7 @@
 
 import css from "./hexview.css";
 import { atShare, clamp, humanSize, parse, rowOf, share, shown, wire } from "./address.js";
-import { el, inert, toClipboard } from "./dom.js";
+import { el, inert, keepKeys, toClipboard } from "./dom.js";
 import { COPY, inspect } from "./format.js";
 import { LineCache, ROW, unpack } from "./lines.js";
 import { LINE, Rows } from "./rows.js";
@@ -131,10 +131,7 @@ export class HexPane {
       this.move(lines);
     }, { passive: false });
     this.grid.addEventListener("keydown", (/** @type {KeyboardEvent} */ e) => this.key(e));
-    this.root.addEventListener("keydown", (/** @type {KeyboardEvent} */ e) => {
-      if (this.shortcut(e)) e.preventDefault();
-      e.stopPropagation();
-    });
+    keepKeys(this.root, (e) => this.shortcut(e));
     let dragging = false;
     this.grid.addEventListener("mousedown", (/** @type {MouseEvent} */ e) => {
       const at = this.lines.under(e, this.end);
@@ -246,10 +243,12 @@ export class HexPane {
     this.name();
   }
 
-  /** The first screen for pages without a kernel is not needed where one answers. */
+  /** The first screen for pages without a kernel is not needed where one answers, also where it is shown later than the widget. */
   hideFirst() {
-    for (const node of document.querySelectorAll(`.vl-first-${this.model.get("mark")}`)) {
-      /** @type {HTMLElement} */ (node.closest(".jp-OutputArea-child") || node).style.display = "none"; // other front ends keep an empty output
+    const first = `.vl-first-${this.model.get("mark")}`;
+    addStyle(first, `${first} { display: none; }`);
+    for (const node of document.querySelectorAll(first)) {
+      /** @type {HTMLElement} */ (node.closest(".jp-OutputArea-child") || node).style.display = "none"; // else JupyterLab keeps an empty output
     }
   }
 
