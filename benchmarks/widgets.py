@@ -136,15 +136,6 @@ print(sent[0])
 """
 
 
-ASK_KERNEL = """async (code) => {
-  let said = "";
-  const asked = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestExecute({code});
-  asked.onIOPub = (m) => { said += m.content.text || ""; };
-  await asked.done;
-  return said;
-}"""
-
-
 def percentile(values: list[float], part: float) -> float:
     return sorted(values)[min(len(values) - 1, int(len(values) * part))]
 
@@ -202,7 +193,7 @@ def jumps(notebook: Notebook, path: Path, count: int) -> None:
     def used() -> tuple[int, int]:
         page.send("HeapProfiler.collectGarbage")
         heap = int(page.send("Runtime.getHeapUsage")["usedSize"])
-        return int(notebook.page.evaluate(ASK_KERNEL, MEMORY)), heap
+        return int(notebook.ask(MEMORY)), heap
 
     warm = min(1000, count // 5)
     notebook.page.evaluate(JUMPS, random.choices(places, k=warm))

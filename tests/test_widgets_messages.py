@@ -116,10 +116,64 @@ def test_interrupt_causes_and_what_is_not_zero_come_first(core):
     assert all(values[:50])
 
 
-def test_a_row_leads_to_the_bytes_that_prove_it(core):
+def _of_row(page, name, row):
+    """What a row of a listing says, and the bytes that it opens."""
+    message, _ = page.ask("row", name=name, row=row)
+    data, gaps = page.widget._spaces.get(message["space"]).read(int(message["at"], 16), message["size"])
+    assert not gaps
+    return dict(message["cells"]), data
+
+
+def _rows(page, kind, most=150):
+    """The rows of each listing of a kind, of a long one some from everywhere."""
+    for name, one in page.widget._listings.items():
+        if name.partition(":")[0] == kind:
+            count = len(one.table)
+            for row in range(0, count, max(1, count // most)):
+                yield _of_row(page, name, row)
+
+
+def test_findings_lead_to_the_bytes_that_prove_them(core):
     page = Page(vl.explore(core))
-    message, _ = page.ask("row", name="findings", row=0)
-    assert core.bytes_of(message["space"], int(message["at"], 16), message["size"])
+    worst = core.findings().iloc[0]
+    _, data = _of_row(page, "findings", 0)
+    assert data == core.bytes_of(worst.space, worst.offset, worst.length)
+
+
+def test_notes_lead_to_what_they_describe(core):
+    for said, data in _rows(Page(vl.explore(core)), "notes"):
+        assert (
+            len(data) == core.notes.desc_size[core.notes.owner == said["owner"]].max() or said["owner"] != "VMCOREINFO"
+        )
+        if said["owner"] == "VMCOREINFO":
+            assert data.startswith(b"OSRELEASE=")
+
+
+def test_cpus_lead_to_their_registers(core):
+    rows = list(_rows(Page(vl.explore(core)), "cpus"))
+    assert len(rows) == 2
+    for said, data in rows:  # x86-64's struct elf_prstatus: pr_pid at 32, rip the 17th register from 112 on
+        assert int.from_bytes(data[32:36], "little") == int(said["pid"])
+        assert int.from_bytes(data[112 + 16 * 8 :][:8], "little") == int(said["rip"], 0)
+
+
+def test_messages_of_the_kernel_lead_to_their_text(core):
+    rows = list(_rows(Page(vl.explore(core)), "dmesg"))
+    assert len(rows) > 100
+    for said, data in rows:
+        assert said["text"].partition("\\")[0].encode() in data  # up to what is escaped
+
+
+def test_registers_lead_to_their_words(core):
+    rows = list(_rows(Page(vl.explore(core)), "registers"))
+    assert len(rows) > 300
+    assert {int.from_bytes(data, "little") == int(said["value"], 0) for said, data in rows} == {True}
+
+
+def test_messages_of_the_firmware_lead_to_their_records(core):
+    rows = list(_rows(Page(vl.explore(core)), "firmware_log"))
+    assert len(rows) > 100
+    assert {len(data) for _, data in rows} == {256}
 
 
 def test_the_timeline_draws_each_clock_on_its_own_axis(core):

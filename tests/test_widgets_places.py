@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from builders import Segment, elf, notes, usual_notes
+from hypothesis import given
+from hypothesis import strategies as st
 
 import vmcoredd_lab as vl
 from vmcoredd_lab.kernel.address_space import Untranslated
+from vmcoredd_lab.widgets.spaces import Ranges
 
 pytest.importorskip("anywidget")
 
@@ -33,6 +37,42 @@ def test_the_place_of_memory_in_the_file_holds_its_bytes_where_segments_overlap(
         assert raw[offset : offset + room][:16] == core.memory.read(address, min(16, room))
     for address in (0, 0xFFF, 0x2258, 0x9005, (1 << 64) - 1):
         assert core.container.memory.place_of(address, "physical") is None
+
+
+class Segments:
+    """A table of segments at hand."""
+
+    def __init__(self, told: list[tuple[str, int, int, int]]) -> None:
+        kinds, *numbers = zip(*told, strict=True)
+        self.columns = {"type": list(kinds)}
+        self.columns |= {n: np.array(v, np.uint64) for n, v in zip(("paddr", "filesz", "memsz"), numbers, strict=True)}
+
+    def values(self, name: str) -> list[str]:
+        return self.columns[name]
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["PT_LOAD", "PT_NOTE"]), st.integers(0, 40), st.integers(0, 9), st.integers(0, 12)),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_each_address_is_held_if_any_segment_holds_it_then_excluded_then_absent(told) -> None:
+    known = {}
+    for kind, start, held, whole in told:
+        for address in range(start, start + max(held, whole)) if kind == "PT_LOAD" else ():
+            state = "" if address < start + held else "excluded"
+            known[address] = min(known.get(address, state), state)
+    ranges = Ranges.of_segments(Segments(told), "paddr")
+    assert {a: ranges.at(a, 64)[2] for a in range(64)} == {a: known.get(a, "absent") for a in range(64)}
+    assert ranges.starts == sorted(set(ranges.starts))
+    assert all(a < b for a, b in zip(ranges.starts, ranges.ends, strict=True))
+
+
+def test_a_segment_up_to_the_end_of_64_bits_ends_there() -> None:
+    ranges = Ranges.of_segments(Segments([("PT_LOAD", (1 << 64) - 4096, 4096, 1 << 63)]), "paddr")
+    assert (ranges.starts, ranges.ends, ranges.states) == ([(1 << 64) - 4096], [1 << 64], [""])
 
 
 def test_segments_that_follow_one_another_are_one_stretch(tmp_path: Path) -> None:

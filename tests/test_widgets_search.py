@@ -64,6 +64,35 @@ def test_overlapping_places_of_a_needle_are_each_found():
 
 
 @pytest.mark.parametrize("backward", [False, True])
+def test_a_search_that_is_stopped_looks_no_further_and_says_so(backward):
+    view = vl.hexview(bytes(1 << 20))
+    space = view._spaces.get("buffer")
+    space.slice = SLICE
+    looked, sent = [], []
+    name = "rfind" if backward else "find"
+    look = getattr(space, name)
+    setattr(space, name, lambda *where: looked.append(where) or look(*where))
+    view._requests._send = lambda message, _: sent.append(message)
+
+    async def stopped():
+        at = f"{1 << 19:x}"
+        view._requests.received(
+            {"id": "1", "op": "find", "space": "buffer", "at": at, "text": "none", "backward": backward}
+        )
+        while len(looked) < 5:
+            await asyncio.sleep(0)
+        view._requests.received({"op": "cancel", "which": "1"})
+        before = len(looked)
+        await asyncio.sleep(0.05)
+        return before
+
+    before = in_a_loop(stopped())
+    assert len(looked) == before < 100
+    assert [(m["ok"], m.get("cancelled")) for m in sent] == [(False, True)]
+    assert all(at < 1 << 19 for _, at, _ in looked) == backward  # from the cursor, in the direction asked for
+
+
+@pytest.mark.parametrize("backward", [False, True])
 def test_holes_of_a_terabyte_are_passed_over(tmp_path, backward):
     path = tmp_path / "vmcore"
     path.write_bytes(elf(notes(usual_notes()), Segment(b"", offset=1 << 20, filesz=1 << 40)))

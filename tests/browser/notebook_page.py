@@ -33,6 +33,13 @@ _RUN = """async (code) => {
   window.finished = false;
   window.jupyterapp.commands.execute("notebook:run-cell").finally(() => { window.finished = true; });
 }"""
+_ASK = """async (code) => {
+  let said = "";
+  const asked = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.requestExecute({code});
+  asked.onIOPub = (message) => { said += message.content.text || (message.content.traceback || []).join("\\n"); };
+  await asked.done;
+  return said;
+}"""
 _THEME = "(name) => window.jupyterapp.commands.execute('apputils:change-theme', {theme: name})"
 
 
@@ -127,6 +134,10 @@ class Notebook:
         self.page.evaluate(_RUN, code)
         self.page.wait_for_function("window.finished === true")
         return "\n".join(self.page.locator(".jp-OutputArea-output").all_inner_texts())
+
+    def ask(self, code: str) -> str:
+        """Run code in the kernel, not in the cell, whose output stays; return what it printed, or the error."""
+        return str(self.page.evaluate(_ASK, code)).strip()
 
     def show(self, code: str, ready: str = ".vl-hex[data-ready=true]") -> Any:
         """Run code that shows a widget; return the output once it is painted."""

@@ -212,12 +212,13 @@ def test_a_program_header_among_100_000_is_named(notebook: Notebook, terabyte: P
     status(view, f"^{MEMORY_AT + 77_777 * size:011x}")
 
 
-def test_a_search_can_be_stopped(notebook: Notebook, terabyte: Path) -> None:
+@pytest.mark.parametrize("way", ["vl-next", "vl-prev"])
+def test_a_search_can_be_stopped(notebook: Notebook, terabyte: Path, way: str) -> None:
     code = f"w = vl.hexview({str(terabyte)!r}, space='physical', rows=12)\n"
     code += "w._spaces.get('physical').same_until = lambda address: address  # holes are searched too\nw"
     view = notebook.show(code)
     view.locator(".vl-find").fill("nowhere to be found")
-    view.locator(".vl-find").press("Enter")
+    view.locator(f".{way}").click()
     view.locator(".vl-cancel").wait_for()
     view.locator(".vl-cancel").click()
     status(view, "cancelled|stopped")
@@ -311,3 +312,133 @@ def test_every_control_has_a_name_for_screen_readers(view: Any) -> None:
         ".filter((e) => !e.getAttribute('aria-label') && !e.textContent.trim()).map((e) => e.className)"
     )
     assert unnamed == []
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        "core", "core, space='virtual', at=text", "core, space='physical'", "core, space='note:0'", "core.device_dumps[0]",
+        "core, entity='dev_log'", "core, entity='dev_log', stored=True", "core.device_dumps[0].decode()", "bytes(range(256))",
+        "bytearray(b'bytes that change')", "np.arange(64, dtype='>u4')", "open(core.path, 'rb').read()[:300]",
+    ],
+)  # fmt: skip
+def test_the_bytes_of_whatever_is_given_are_shown(notebook: Notebook, vmcore: Path, shown: str) -> None:
+    notebook.ask("import numpy as np\ntext = int(core.vmcoreinfo['SYMBOL(_stext)'], 16)")
+    view = notebook.show(f"w = vl.hexview({shown}); w")
+    row = view.locator(".vl-line:has(.vl-b)").first
+    row.wait_for()
+    at = row.locator(".vl-at").inner_text()
+    there = f"data, gaps = w._spaces.get(w.space).read(int('{at}', 16), 16); print(data.hex(), len(gaps))"
+    assert "".join(row.locator(".vl-cells").inner_text().split()) + " 0" == notebook.ask(there)
+
+
+def test_another_space_is_chosen_from_the_list(notebook: Notebook, vmcore: Path) -> None:
+    view = notebook.show("w = vl.hexview(core, at=0x200); w")
+    status(view, "^00000200")
+    view.locator(".vl-spaces").select_option("physical")
+    status(view, "^00000000")
+    view.locator(".vl-hex[data-ready=true]").wait_for()
+    assert notebook.ask("print(w.space)") == "physical"
+
+
+def test_names_are_offered_while_one_types(notebook: Notebook, vmcore: Path) -> None:
+    view = notebook.show("w = vl.hexview(core, entity='reg_dump'); w")
+    view.locator(".vl-go").press_sequentially("PCIE_F")
+    view.locator("datalist option[value=PCIE_FW]").wait_for(state="attached")
+
+
+LATE = """import asyncio, random
+w = vl.hexview(random.Random(8).randbytes(1 << 16), rows=16)
+asked, send, lines = [], w._requests._send, w._requests._operations["lines"]
+w._requests._send = lambda message, data: asyncio.get_running_loop().call_later({delay}, send, message, data)
+w._requests.offer("lines", lambda m: asked.append(m) or lines(m))
+w"""
+
+
+def test_scrolling_goes_on_while_answers_are_late_and_few_are_asked_for(notebook: Notebook) -> None:
+    view = notebook.show(LATE.format(delay=1.5))
+    view.locator(".vl-grid").hover()
+    tops = []
+    for _ in range(30):
+        notebook.page.mouse.wheel(0, 200)
+        tops.append(int(view.locator(".vl-hex").get_attribute("data-top"), 16))
+    assert tops == sorted(tops)
+    view.locator(".vl-late").first.wait_for()  # its address is there, its bytes are not
+    assert view.locator(".vl-late .vl-at").first.inner_text()
+    notebook.picture("hexview-late")
+    view.locator(".vl-hex[data-ready=true]").wait_for()
+    top = int(view.locator(".vl-hex").get_attribute("data-top"), 16)
+    assert top > 16 * 16
+    notebook.ask("import random; data = random.Random(8).randbytes(1 << 16)")
+    shown = "".join(view.locator(".vl-cells").first.inner_text().split())
+    assert notebook.ask(f"print(data[{top}:{top + 16}].hex(), len(asked) < 30)") == f"{shown} True"
+
+
+def test_lines_that_were_seen_are_not_asked_for_again(notebook: Notebook) -> None:
+    view = notebook.show(LATE.format(delay=0))
+    view.locator(".vl-grid").hover()
+    for _ in range(5):
+        notebook.page.mouse.wheel(0, 100)
+        view.locator(".vl-hex[data-ready=true]").wait_for()
+    before = notebook.ask("print(len(asked))")
+    for _ in range(5):
+        notebook.page.mouse.wheel(0, -100)
+    view.locator(".vl-hex[data-top='0'][data-ready=true]").wait_for()
+    assert notebook.ask("print(len(asked))") == before
+
+
+def test_a_page_of_keys_keeps_the_cursor_on_its_line_of_the_screen(notebook: Notebook) -> None:
+    view = notebook.show(LATE.format(delay=0.2).replace("rows=16", "rows=12, at=0x8000"))
+    view.locator(".vl-hex[data-top='8000'][data-ready=true]").wait_for()
+    view.locator(".vl-grid").focus()
+    notebook.page.keyboard.press("ArrowDown")
+    for key, place in {"PageUp": "00007f60", "PageDown": "00008010"}.items():
+        notebook.page.keyboard.press(key)
+        status(view, f"^{place}")
+        view.locator(".vl-line:nth-child(2) .vl-cur").first.wait_for()
+
+
+def test_a_mouse_held_below_the_lines_selects_on(view: Any, notebook: Notebook) -> None:
+    cells, grid = view.locator(".vl-line").nth(14).locator(".vl-cells"), view.locator(".vl-grid").bounding_box()
+    cells.hover(position=byte(cells, 0))
+    notebook.page.mouse.down()
+    notebook.page.mouse.move(grid["x"] + 300, grid["y"] + grid["height"] + 30)
+    scrolled = "root => BigInt('0x' + root.dataset.top) >= 0x100n"
+    notebook.page.wait_for_function(scrolled, arg=view.locator(".vl-hex").element_handle())
+    notebook.page.mouse.up()
+    status(view, r"\d{3,} bytes selected \(000000e0 up to")
+
+
+def test_the_keyboard_reaches_every_field(view: Any, notebook: Notebook) -> None:
+    from playwright.sync_api import expect
+
+    view.locator(".vl-grid").focus()
+    notebook.page.keyboard.press("Control+g")
+    expect(view.locator(".vl-go")).to_be_focused()
+    notebook.page.keyboard.type("0x100")
+    notebook.page.keyboard.press("Enter")
+    expect(view.locator(".vl-grid")).to_be_focused()
+    status(view, "^00000100")
+    notebook.page.keyboard.press("Control+f")
+    expect(view.locator(".vl-find")).to_be_focused()
+    notebook.page.keyboard.type("needle")
+    for key, place in {"F3": "00000400", "Shift+F3": f"{DATA.rindex(b'needle'):08x}"}.items():
+        notebook.page.keyboard.press(key)
+        status(view, place)
+    view.locator(".vl-grid").focus()
+    notebook.page.keyboard.press("Control+c")
+    status(view, "6 bytes copied as hex")
+    notebook.page.keyboard.press("Control+b")
+    status(view, "bookmarked")
+    notebook.page.keyboard.press("Control+b")
+    status(view, "no bookmark at")
+    assert notebook.ask("print(w.bookmarks)") == "[]"
+
+
+def test_the_tree_is_walked_with_the_keyboard(notebook: Notebook, vmcore: Path) -> None:
+    view = notebook.show("w = vl.hexview(core, space='file'); w")
+    view.locator(".vl-node", has_text="disk_dump_header").first.click()
+    for key in ("ArrowRight", "ArrowDown", "ArrowDown"):
+        notebook.page.keyboard.press(key)
+        notebook.page.wait_for_timeout(300)
+    status(view, r"^00000008 · 4 bytes selected")

@@ -110,6 +110,34 @@ def test_a_title_sorts_its_column(explorer: Any) -> None:
     says(explorer, ".vl-tr[data-row='0']", "cctrl|cim")
 
 
+SPACES = {
+    "Findings": "entity:", "Notes": "file$", "Device dumps": "dump:", "entities": "entity:", "registers": "entity:.*/reg_dump$",
+    "firmware log": "entity:.*/dev_log$", "Kernel log": "physical$", "CPUs": "file$",
+}  # fmt: skip
+
+
+def test_a_row_of_every_table_opens_its_bytes(explorer: Any, notebook: Notebook) -> None:
+    from playwright.sync_api import expect
+
+    for tab in explorer.locator(".vl-tab").all():
+        title = tab.inner_text()
+        tab.click()
+        says(explorer, ".vl-count", r"^\d+ rows")
+        explorer.locator(".vl-spaces").select_option("virtual")
+        expect(explorer.locator(".vl-hex:not(.vl-explore)")).to_have_attribute("data-ready", "true")
+        explorer.locator(".vl-tr").first.click()
+        space = next(space for name, space in SPACES.items() if title.endswith(name))
+        expect(explorer.locator(".vl-spaces")).to_have_value(re.compile("^" + space))
+        expect(explorer.locator(".vl-hex:not(.vl-explore)")).to_have_attribute("data-ready", "true")
+        assert explorer.locator(".vl-cells .vl-cur").count() == 1, title
+
+
+def test_a_row_without_bytes_says_so(explorer: Any, notebook: Notebook) -> None:
+    notebook.ask("w._listings['findings'].where = lambda table, row: None")
+    explorer.locator(".vl-tr").first.click()
+    says(explorer, ".vl-status", "this row has no bytes of its own")
+
+
 def test_the_timeline_lists_what_it_draws(timeline: Any, notebook: Notebook) -> None:
     says(timeline, ".vl-count", r"^\d+ events")
     drawn = timeline.locator(".vl-canvas").evaluate(
@@ -127,6 +155,31 @@ def test_the_timeline_is_filtered_by_words_and_level(timeline: Any) -> None:
     says(timeline, ".vl-count", r"^\d+ of \d+ events")
     timeline.locator("select.vl-source").select_option("firmware")
     says(timeline, ".vl-tr[data-row='0']", "firmware")
+
+
+def test_the_timeline_is_filtered_by_device_and_facility(timeline: Any, notebook: Notebook) -> None:
+    events = "import vmcoredd_lab; e = core.timeline(); "
+    timeline.locator("select.vl-facility").select_option("kern")
+    total = notebook.ask(events + "print(sum(e.facility == 'kern'), 'of', len(e))")
+    says(timeline, ".vl-count", f"^{total} events")
+    timeline.locator("select.vl-facility").select_option("")
+    timeline.locator("select.vl-device").select_option("cxgb4_0000:02:00.4")
+    total = notebook.ask(events + "print(sum(e.device == 'cxgb4_0000:02:00.4'), 'of', len(e))")
+    says(timeline, ".vl-count", f"^{total} events")
+
+
+def test_the_keyboard_zooms_and_goes_from_event_to_event(timeline: Any, notebook: Notebook) -> None:
+    canvas = timeline.locator(".vl-canvas")
+    says(timeline, ".vl-count", r"^\d+ events")
+    before = settled(notebook, canvas)
+    for key, comparison in {"+": "!==", "0": "==="}.items():
+        canvas.press(key)
+        becomes(notebook, canvas, comparison, before)
+    for key, row in {"Home": 0, "ArrowRight": 1, "ArrowLeft": 0}.items():
+        canvas.press(key)
+        timeline.locator(f".vl-tr.vl-on[data-row='{row}']").wait_for()
+    canvas.press("End")
+    says(timeline, ".vl-tr.vl-on", "collection")
 
 
 def test_a_row_of_the_timeline_opens_its_bytes(timeline: Any, notebook: Notebook) -> None:
@@ -295,6 +348,29 @@ def test_a_first_screen_that_is_shown_after_its_widget_is_not_seen(notebook: Not
       return high;
     }"""
     assert notebook.page.evaluate(late) == 0
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("core", "x86_64"), ("core.device_dumps", "cxgb4_0000:81:00.4"), ("core.device_dumps[0]", "50 of 52 entities"),
+        ("core.device_dumps[0].decode()", "T6"),
+    ],
+)  # fmt: skip
+def test_what_a_cell_ends_with_says_what_matters(notebook: Notebook, vmcore: Path, code: str, told: str) -> None:
+    view = notebook.show(code, ".vmcoredd-lab")
+    assert told.lower() in view.inner_text().lower()
+    notebook.picture(f"display-{len(code)}")
+
+
+def test_the_magic_opens_and_shows_and_names_are_completed(notebook: Notebook, sample: Path) -> None:
+    view = notebook.show(f"%load_ext vmcoredd_lab\n%vmcore {sample} crash", ".vmcoredd-lab")
+    assert "kdump-compressed" in view.inner_text()
+    notebook.ask("nic = crash.device_dumps[0].decode()")
+    complete = """(code) => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel
+        .requestComplete({code, cursor_pos: code.length}).then((reply) => reply.content.matches.join(" "))"""
+    for code, name in {'nic.register("PCIE_FW': "PCIE_FW_PF", 'nic.entity("dev_l': "dev_log"}.items():
+        assert name in notebook.page.evaluate(complete, code)
 
 
 def test_what_a_notebook_shows_of_hostile_files_is_inert(notebook: Notebook, hostile: Path) -> None:

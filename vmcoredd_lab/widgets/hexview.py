@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import secrets
 from collections.abc import AsyncIterator
 from importlib import resources
@@ -12,7 +10,8 @@ from typing import Any
 import traitlets
 
 from vmcoredd_lab.errors import UsageError, VmcoreddLabError
-from vmcoredd_lab.widgets import anywidget, first
+from vmcoredd_lab.widgets import anywidget
+from vmcoredd_lab.widgets.display import Displayed
 from vmcoredd_lab.widgets.goto import Goto
 from vmcoredd_lab.widgets.lines import GAP, ROW, WIDTH, Line, lines, lines_before
 from vmcoredd_lab.widgets.making import Making, Work
@@ -27,7 +26,6 @@ __all__ = ["HexView", "hexview"]
 MOST_LINES = 400  # a request
 MOST_BYTES = 1 << 20  # copied or inspected at once
 FIRST_LINES = 24
-SOON = 0.5  # seconds after the widget that its first screen follows
 
 
 def static(name: str) -> str:
@@ -35,7 +33,7 @@ def static(name: str) -> str:
     return resources.files("vmcoredd_lab.widgets").joinpath("static", name).read_text(encoding="utf-8")
 
 
-class HexView(anywidget.AnyWidget):
+class HexView(Displayed, anywidget.AnyWidget):
     """A read-only hex view; made by :func:`hexview`.
 
     Attributes
@@ -68,14 +66,12 @@ class HexView(anywidget.AnyWidget):
         # all in one message: what is set later costs the page another
         told = self._first(key, int(options["address"], 16))
         super().__init__(space=key, mark=secrets.token_hex(8), first=told, **options)
-        self._shown: Any = None  # the first screen, once it is shown
         self._requests = Requests(self.send)
         for name in ("spaces", "lines", "goto", "names", "bytes", "children", "at"):
             self._requests.offer(name, getattr(self, f"_op_{name}"))
         self._requests.offer_long("find", self._op_find)
         self._requests.offer_long("make", self._op_make)
         self._making = Making()
-        self._behind: asyncio.Task[None] | None = None
         self.on_msg(lambda _, message, __: self._requests.received(message))
 
     def goto(self, place: int | str, space: str | None = None, size: int = 1) -> None:
@@ -175,64 +171,15 @@ class HexView(anywidget.AnyWidget):
         said, (data,) = _packed(lines(self._spaces.get(key), address, FIRST_LINES), self._extent(key))
         return {**said, "data": data.hex()}
 
-    def _ipython_display_(self) -> None:
-        """Show the widget, and behind it a first screen that needs no kernel, which the widget hides where it runs.
-
-        Where somebody waits for the widget and the page can renew it, the first screen follows when that is there.
-        """
-        from IPython.display import display
-
-        work = self._pending()
-        if work is not None and not first.attended():
-            with contextlib.suppress(VmcoreddLabError, OSError):
-                work[1]()
-        bundle: Any = self._repr_mimebundle_()
-        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
-        plain = self.plain()
-        show: Any = display
-        show({**data, "text/html": first.NOTHING, "text/plain": plain}, metadata=metadata, raw=True)
-        loop = _loop() if first.attended() and first.renewed() else None
-        screen = self.first_screen() if loop is None else first.block(self.mark, "")
-        self._shown = show({"text/html": screen, "text/plain": plain}, raw=True, display_id=True)
-        if loop is not None:
-            self._behind = loop.create_task(self._follow())
-
-    async def _follow(self) -> None:
-        """Show the first screen in its place, and what it lacks when that is made."""
-        await asyncio.sleep(SOON)
-        self._shown.update({"text/html": self.first_screen(), "text/plain": self.plain()}, raw=True)
-        work = self._pending()
-        if work is not None:
-            with contextlib.suppress(VmcoreddLabError, OSError):  # the page is told when it asks
-                await self._making.begin(*work)
-                self._shown.update({"text/html": self.first_screen(), "text/plain": self.plain()}, raw=True)
-
-    def _pending(self) -> Work | None:
-        """Return what the first screen lacks because it takes long; nothing in a hex view."""
-        return None
-
     def _work_of(self, name: str) -> Work | None:
         """Return how what has a name is made; None where it is there."""
         return None
-
-    def first_screen(self) -> str:
-        """Return the first screen as HTML."""
-        title, _, shown = self.plain().partition("\n")
-        return first.block(self.mark, title, first.text(shown))
 
     def plain(self) -> str:
         """Return the first screen as text."""
         space = self._spaces.get(self.space)
         found = lines(space, int(self.address, 16), FIRST_LINES)
         return "\n".join([f"{space.title}, {space.start:#x} up to {space.end:#x}", *map(_plain, found)])
-
-
-def _loop() -> asyncio.AbstractEventLoop | None:
-    """Return the loop that runs; None in a script."""
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
 
 
 def _told(node: Node, path: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from vmcoredd_lab.cells import cell
 from vmcoredd_lab.errors import VmcoreddLabError
 from vmcoredd_lab.notes.table import NOTES
 from vmcoredd_lab.tables import Column, Table
+from vmcoredd_lab.vmcore import Vmcore
 from vmcoredd_lab.widgets.goto import Place
 from vmcoredd_lab.widgets.space_set import SpaceSet
 
@@ -147,7 +148,7 @@ def listings(spaces: SpaceSet, diagnosis: Callable[[], Table] | None = None) -> 
     if core is not None and hasattr(core, "dmesg_table"):
         found.append(Listing("dmesg", "Kernel log", core.dmesg_table, _of_span("physical")))
     if core is not None and hasattr(core, "cpus_table"):
-        found.append(Listing("cpus", "CPUs", core.cpus_table))
+        found.append(Listing("cpus", "CPUs", core.cpus_table, _of_cpu(core)))
     for one in found:
         one.aside = ASIDE.get(one.name.partition(":")[0], ())
     return found
@@ -175,6 +176,17 @@ def _of_dump(spaces: SpaceSet) -> Where:
     def where(table: Table, row: int) -> Place | None:
         dump = spaces.dumps[row]
         return Place(f"dump:{dump.space}", 0, 1, dump.name)
+
+    return where
+
+
+def _of_cpu(core: Vmcore) -> Where:
+    """Return where the first note of a CPU lies, which holds its registers."""
+
+    def where(table: Table, row: int) -> Place | None:
+        notes, cpu = core.notes_table(), table.values("cpu")[row]
+        found = next((i for i, of in enumerate(notes.values("cpu")) if of == cpu), None)
+        return None if found is None else _of_note(notes, found)
 
     return where
 

@@ -50,7 +50,6 @@ async def search(space: Space, needle: bytes, address: int, *, backward: bool = 
     stretches = [(start, address), (address, end)] if backward else [(address, end), (start, address)]
     total, looked, told = max(1, end - start), 0, time.monotonic()
     for turn, (low, high) in enumerate(stretches):
-        place = high if backward else low
         while low < high:
             size = min(space.slice, high - low)
             at = high - size if backward else low
@@ -70,7 +69,7 @@ async def search(space: Space, needle: bytes, address: int, *, backward: bool = 
                 low += size
             if time.monotonic() - told > TELL:
                 told = time.monotonic()
-                yield {"done": False, "part": looked / total, "place": f"{place:x}"}
+                yield {"done": False, "part": looked / total}
             await asyncio.sleep(0)
     yield {"done": True}
 

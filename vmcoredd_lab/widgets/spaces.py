@@ -24,9 +24,12 @@ if TYPE_CHECKING:
     from vmcoredd_lab.tables import Table
     from vmcoredd_lab.vmcore import Vmcore
 
+Addresses = np.ndarray[Any, Any]  # u64
+
 __all__ = ["BufferSpace", "FileSpace", "MemorySpace", "Piece", "Ranges", "Space"]
 
 PAGE = 4096
+LAST = (1 << 64) - 1
 LOOK_AHEAD = 64  # stretches of virtual memory that are tried one by one to say how far nothing is mapped
 FILE_SLICE, MEMORY_SLICE = 16 << 20, 2 << 20  # bytes searched at once; the kernel answers in between
 
@@ -181,30 +184,39 @@ class Ranges:
     @classmethod
     def of_segments(cls, table: Table, address: str) -> Ranges:
         """Return the ranges of an ELF or kdump file by ``paddr`` or ``vaddr``; held bytes win where segments overlap."""
-        kinds = np.array([k or "" for k in table.values("type")], dtype=object)
-        base = table.columns[address]
-        values = np.ma.getdata(base).astype(object)
-        missing = np.ma.getmaskarray(base) if isinstance(base, np.ma.MaskedArray) else np.zeros(len(values), bool)
-        filesz, memsz = (np.ma.getdata(table.columns[n]).astype(object) for n in ("filesz", "memsz"))
-        found: list[tuple[int, int, str]] = []
-        for i in np.flatnonzero((kinds != "PT_NOTE") & ~missing).tolist():
-            start, held, whole, kind = int(values[i]), int(filesz[i]), int(memsz[i]), str(kinds[i])
-            if kind in ("present", "excluded", "absent"):
-                found.append((start, start + whole, "" if kind == "present" else kind))
-            elif kind == "PT_LOAD" and start < (1 << 64) - 1:
-                found.append((start, start + min(held, max(whole, held)), ""))
-                if whole > held:
-                    found.append((start + held, start + whole, EXCLUDED))
-        return cls._apart(found)
+        kinds = np.array([k or "" for k in table.values("type")])
+        starts, held, whole = (np.ma.getdata(table.columns[n]).astype(np.uint64) for n in (address, "filesz", "memsz"))
+        there = ~np.ma.getmaskarray(table.columns[address])
+        loads, present, excluded, absent = (there & (kinds == k) for k in ("PT_LOAD", "present", EXCLUDED, ABSENT))
+        loads &= starts < LAST  # addresses that are not known are all ones
+        more = loads & (whole > held)
+        behind, after = _sum(starts, held), _sum(starts, whole)
+        told = [
+            (np.r_[starts[loads], starts[present]], np.r_[behind[loads], after[present]]),
+            (np.r_[behind[more], starts[excluded]], np.r_[after[more], after[excluded]]),
+            (starts[absent], after[absent]),
+        ]
+        found = cls._apart(told, ["", EXCLUDED, ABSENT])
+        if found.ends[-1:] == [LAST]:  # stands for 2**64, which has no place in 64 bits
+            found.ends[-1] += 1
+        return found
 
     @classmethod
-    def _apart(cls, found: list[tuple[int, int, str]]) -> Ranges:
-        """Return the ranges without overlaps: bytes that are held win, then excluded, then absent."""
-        taken: list[tuple[int, int, str]] = []
-        for state in ("", EXCLUDED, ABSENT):
-            ours = _merged([(start, min(end, 1 << 64)) for start, end, of in found if of == state])
-            taken = sorted(taken + [(*left, state) for left in _without(ours, taken)])
-        return cls([t[0] for t in taken], [t[1] for t in taken], [t[2] for t in taken])
+    def _apart(cls, told: list[tuple[Addresses, Addresses]], states: list[str]) -> Ranges:
+        """Return the ranges of starts and ends a state, without overlaps: of states that meet the first wins."""
+        bounds = np.sort(np.concatenate([ends for pair in told for ends in pair]), kind="stable")  # mostly in order
+        bounds = bounds[np.diff(bounds, prepend=bounds[:1] + np.uint64(1)) != 0]
+        which = np.full(len(bounds), -1)  # the state from each bound to the next
+        for number in reversed(range(len(told))):
+            begun, ended = (np.bincount(np.searchsorted(bounds, of), minlength=len(bounds)) for of in told[number])
+            which[np.cumsum(begun - ended) > 0] = number
+        turns = np.flatnonzero(np.diff(which, prepend=-1))
+        ours = np.flatnonzero(which[turns] >= 0)
+        return cls(
+            bounds[turns[ours]].tolist(),
+            bounds[turns[ours + 1]].tolist(),
+            [states[n] for n in which[turns[ours]].tolist()],
+        )
 
     def at(self, address: int, end: int) -> tuple[int, int, str]:
         """Return (start, end, state) of the stretch that an address is in."""
@@ -215,32 +227,10 @@ class Ranges:
         return start, self.starts[i + 1] if i + 1 < len(self.starts) else end, ABSENT
 
 
-def _merged(intervals: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    found: list[tuple[int, int]] = []
-    for start, end in sorted(intervals):
-        if found and start <= found[-1][1]:
-            found[-1] = (found[-1][0], max(found[-1][1], end))
-        elif start < end:
-            found.append((start, end))
-    return found
-
-
-def _without(intervals: list[tuple[int, int]], taken: list[tuple[int, int, str]]) -> list[tuple[int, int]]:
-    """Return what remains of merged intervals beside those that are taken; both in order."""
-    found: list[tuple[int, int]] = []
-    i = 0
-    for start, end in intervals:
-        while i < len(taken) and taken[i][1] <= start:
-            i += 1
-        at, j = start, i
-        while j < len(taken) and taken[j][0] < end:
-            if at < taken[j][0]:
-                found.append((at, taken[j][0]))
-            at = max(at, taken[j][1])
-            j += 1
-        if at < end:
-            found.append((at, end))
-    return found
+def _sum(starts: Addresses, sizes: Addresses) -> Addresses:
+    """Return where stretches end, the end of 64 bits at most."""
+    ends = starts + sizes
+    return np.where(ends < starts, np.uint64(LAST), ends)
 
 
 class MemorySpace(Space):

@@ -92,6 +92,7 @@ class Explorer {
     const rows = [...message.cells, ...message.detail];
     this.detail.replaceChildren(el("dl", {}, ...rows.flatMap(([name, text]) => (text === "-" ? [] : [el("dt", {}, inert(name)), el("dd", {}, inert(text))]))));
     if (message.space) await this.pane.show(message.space, parse(message.at), BigInt(message.size));
+    else this.pane.say("this row has no bytes of its own in the file");
   }
 
   close() {

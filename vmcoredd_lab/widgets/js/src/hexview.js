@@ -2,10 +2,16 @@
 
 import css from "./hexview.css";
 import { atShare, clamp, humanSize, parse, rowOf, share, shown, wire } from "./address.js";
+import { Bookmarks } from "./bookmarks.js";
 import { el, inert, keepKeys, toClipboard } from "./dom.js";
-import { COPY, inspect } from "./format.js";
+import { Dragging } from "./dragging.js";
+import { Finder } from "./finder.js";
+import { COPY } from "./format.js";
+import { Inspector } from "./inspector.js";
 import { LineCache, ROW, unpack } from "./lines.js";
+import { moved } from "./motion.js";
 import { LINE, Rows } from "./rows.js";
+import { ScrollBar } from "./scrollbar.js";
 import { addStyle } from "./style.js";
 import { Tree, sentence } from "./tree.js";
 import { Wire, bytesOf } from "./wire.js";
@@ -15,8 +21,6 @@ const REST = 60; // milliseconds after which a cursor rests
 const MOST_COPIED = 1n << 20n;
 
 export class HexPane {
-  /** @type {Tree} */
-  tree = /** @type {any} */ (null);
   /** @type {Rows} */
   lines = /** @type {any} */ (null);
   /** @param {any} model @param {HTMLElement} host @param {Wire} [shared] */
@@ -39,11 +43,38 @@ export class HexPane {
     /** @type {{top: bigint, lines: number} | null} */
     this.upward = null;
     this.frame = 0;
-    this.found = { id: "", text: "" };
-    this.released = () => {};
     this.closed = false;
     this.live = false;
     this.going = 0; // places that the kernel has been asked for and has not given yet
+    const say = (/** @type {string} */ text, /** @type {boolean} */ bad = false) => this.say(text, bad);
+    this.finder = new Finder(this.wire, { from: () => ({ space: this.space, low: this.span[0] }), say, found: (at, size, wrapped) => {
+      this.select(at, at + size, true);
+      if (wrapped) this.say(`found at ${shown(at, this.end, this.base)}, around the end`);
+    } });
+    this.bookmarks = new Bookmarks(this.model, { say, go: (space, at) => this.show(space, at, 1n), here: () => ({ space: this.space, at: this.cursor,
+      name: `${shown(this.cursor, this.end, this.base)} ${this.field.textContent?.split(" = ")[0] || ""}`.trim().slice(0, 80) }) });
+    this.tree = new Tree(this.wire, {
+      chosen: (node) => this.select(parse(node.start), parse(node.end), true),
+      follow: (node) => this.enter(node.link, null, 0n),
+    });
+    this.grid = el("div", { class: "vl-grid", tabindex: 0, role: "grid", "aria-label": "bytes", "data-lm-suppress-shortcuts": "true", "aria-readonly": "true" });
+    this.scroll = new ScrollBar((part) => this.jump(rowOf(atShare(part, this.start, this.end))));
+    this.inspector = new Inspector();
+    this.dragging = new Dragging(this.grid, {
+      under: (e) => this.lines.under(e, this.end),
+      begin: (at, extend) => {
+        this.cursor = at;
+        if (!extend) this.anchor = at;
+        this.changed();
+      },
+      to: (at) => {
+        if (at === this.cursor) return;
+        this.cursor = at;
+        this.changed(false);
+      },
+      beyond: (lines) => this.drawOut(lines),
+      end: () => this.changed(),
+    });
     addStyle("hexview", css);
     this.build(host);
     this.listen();
@@ -62,33 +93,16 @@ export class HexPane {
       onkeydown: (/** @type {KeyboardEvent} */ e) => { if (e.key === "Enter") this.goto(this.go.value); }, oninput: () => this.complete() });
     this.baseField = el("input", { class: "vl-base", placeholder: "base 0", ...label("address that the offset column counts from, hexadecimal"), spellcheck: "false",
       onchange: () => this.rebase(this.baseField.value) });
-    this.needle = el("input", { class: "vl-find", placeholder: "find", ...label("bytes or text to find (Ctrl+F)"), spellcheck: "false",
-      onkeydown: (/** @type {KeyboardEvent} */ e) => { if (e.key === "Enter") this.find(e.shiftKey); if (e.key === "Escape") this.stopFinding(); } });
-    this.needleKind = el("select", { class: "vl-kind", ...label("what is looked for") }, el("option", { value: "text" }, "text"), el("option", { value: "hex" }, "hex"));
-    this.progress = el("progress", { class: "vl-progress", max: 1, value: 0, hidden: true, "aria-label": "search" });
-    this.cancel = el("button", { class: "vl-cancel", type: "button", hidden: true, onclick: () => this.stopFinding() }, "stop");
     this.copyAs = el("select", { class: "vl-copy", ...label("copy the selection as"), onchange: () => { this.copy(this.copyAs.value); this.copyAs.value = ""; } },
       el("option", { value: "" }, "copy…"), ...Object.keys(COPY).map((k) => el("option", { value: k }, k === "c" ? "C" : k)));
-    this.marks = el("select", { class: "vl-marks", ...label("bookmarks"), onchange: () => this.toBookmark() });
-    const button = (/** @type {string} */ text, /** @type {string} */ title, /** @type {() => void} */ action, name = "") =>
-      el("button", { type: "button", class: name, ...label(title), onclick: action }, text);
     const bar = el("div", { class: "vl-bar", role: "toolbar", "aria-label": "hex view" }, this.spaces, this.go, this.names, this.baseField,
-      el("span", { class: "vl-group" }, this.needle, this.needleKind, button("↑", "find backward (Shift+F3)", () => this.find(true), "vl-prev"), button("↓", "find forward (F3)", () => this.find(false), "vl-next"), this.progress, this.cancel),
-      el("span", { class: "vl-group" }, this.copyAs, button("★", "bookmark the selection (Ctrl+B)", () => this.bookmark(), "vl-star"), this.marks),
+      this.finder.root, el("span", { class: "vl-group" }, this.copyAs, this.bookmarks.star, this.bookmarks.list),
       el("span", { class: "vl-group" }, this.toggle("≡", "collapse equal rows", "collapse", true), this.toggle("⊞", "structure", "structure", this.model.get("structure"))));
-    this.tree = new Tree(this.wire, {
-      chosen: (node) => this.select(parse(node.start), parse(node.end), true),
-      follow: (node) => this.enter(node.link, null, 0n),
-    });
-    this.grid = el("div", { class: "vl-grid", tabindex: 0, role: "grid", "aria-label": "bytes", "data-lm-suppress-shortcuts": "true", "aria-readonly": "true" });
-    this.thumb = el("div", { class: "vl-thumb" });
-    this.scroll = el("div", { class: "vl-scroll", role: "scrollbar", "aria-orientation": "vertical", "aria-label": "place in the space", "aria-valuemin": 0, "aria-valuemax": 100 }, this.thumb);
-    this.inspector = el("div", { class: "vl-inspect", "aria-label": "data at the cursor" });
     this.status = el("div", { class: "vl-status", role: "status", "aria-live": "polite" });
     this.field = el("div", { class: "vl-field", role: "status", "aria-live": "polite" });
     this.side = el("div", { class: "vl-side" }, this.tree.root);
     this.root = el("div", { class: "vl-hex", "data-lm-suppress-shortcuts": "true" }, bar,
-      el("div", { class: "vl-main" }, this.side, el("div", { class: "vl-bytes" }, this.grid, this.scroll)), this.field, this.inspector, this.status);
+      el("div", { class: "vl-main" }, this.side, el("div", { class: "vl-bytes" }, this.grid, this.scroll.root)), this.field, this.inspector.root, this.status);
     this.side.hidden = !this.model.get("structure");
     host.append(this.root);
     this.resize(this.rows);
@@ -125,49 +139,14 @@ export class HexPane {
 
   listen() {
     this.grid.addEventListener("wheel", (/** @type {WheelEvent} */ e) => {
+      const lines = Math.sign(e.deltaY) * Math.max(1, Math.round(Math.abs(e.deltaMode === 1 ? e.deltaY : e.deltaY / LINE)));
+      if (!this.movable(lines)) return; // then the page scrolls
       e.preventDefault();
       e.stopPropagation();
-      const lines = Math.sign(e.deltaY) * Math.max(1, Math.round(Math.abs(e.deltaMode === 1 ? e.deltaY : e.deltaY / LINE)));
       this.move(lines);
     }, { passive: false });
     this.grid.addEventListener("keydown", (/** @type {KeyboardEvent} */ e) => this.key(e));
     keepKeys(this.root, (e) => this.shortcut(e));
-    let dragging = false;
-    this.grid.addEventListener("mousedown", (/** @type {MouseEvent} */ e) => {
-      const at = this.lines.under(e, this.end);
-      if (at === null || e.button !== 0) return;
-      e.preventDefault();
-      this.grid.focus();
-      dragging = true;
-      this.cursor = at;
-      if (!e.shiftKey) this.anchor = at;
-      this.changed();
-    });
-    this.grid.addEventListener("mousemove", (/** @type {MouseEvent} */ e) => {
-      if (!dragging) return;
-      const at = this.lines.under(e, this.end);
-      if (at !== null && at !== this.cursor) {
-        this.cursor = at;
-        this.changed(false);
-      }
-    });
-    this.released = () => {
-      if (dragging) this.changed();
-      dragging = false;
-    };
-    window.addEventListener("mouseup", this.released);
-    let held = false;
-    const drag = (/** @type {PointerEvent} */ e) => {
-      const box = this.scroll.getBoundingClientRect();
-      this.jump(rowOf(atShare((e.clientY - box.top) / box.height, this.start, this.end)));
-    };
-    this.scroll.addEventListener("pointerdown", (/** @type {PointerEvent} */ e) => {
-      held = true;
-      this.scroll.setPointerCapture(e.pointerId);
-      drag(e);
-    });
-    this.scroll.addEventListener("pointermove", (/** @type {PointerEvent} */ e) => held && drag(e));
-    this.scroll.addEventListener("pointerup", () => (held = false));
     this.onModel = () => {
       const space = this.model.get("space");
       const address = parse(this.model.get("address"));
@@ -175,9 +154,6 @@ export class HexPane {
       else if (address !== this.cursor) this.select(address, this.selectedEnd(address), true);
     };
     this.model.on("change:address change:space", this.onModel);
-    this.onMarks = () => this.listBookmarks();
-    this.model.on("change:bookmarks", this.onMarks);
-    this.listBookmarks();
   }
 
   /** @param {bigint} address */
@@ -209,6 +185,7 @@ export class HexPane {
   async enter(key, at, size) {
     let extent;
     const before = this.space;
+    const [top, cursor] = [this.top, this.cursor];
     try {
       this.space = key;
       this.model.set("space", key);
@@ -229,8 +206,17 @@ export class HexPane {
     if (before !== key) {
       this.cache.clear();
       this.field.textContent = " ";
-      this.inspector.replaceChildren();
+      this.inspector.show(null);
     }
+    if (before !== key || (top === this.top && cursor === this.cursor)) this.begin(at, size); // else somebody scrolled meanwhile
+    else this.draw();
+    if (!this.side.hidden) await this.tree.show(key);
+    this.side.classList.toggle("vl-bare", this.tree.empty);
+    this.name();
+  }
+
+  /** Show a place of the space that was entered. @param {bigint | null} at @param {bigint} size */
+  begin(at, size) {
     const place = at === null ? this.start : clamp(at, this.start, this.end > 0n ? this.end - 1n : 0n);
     this.cursor = this.anchor = place;
     const [from, to] = (this.model.get("selection") || []).map(parse);
@@ -238,9 +224,6 @@ export class HexPane {
     if (size > 1n) this.anchor = place + size - 1n;
     this.jump(rowOf(place));
     this.changed();
-    if (!this.side.hidden) await this.tree.show(key);
-    this.side.classList.toggle("vl-bare", this.tree.empty);
-    this.name();
   }
 
   /** The first screen for pages without a kernel is not needed where one answers, also where it is shown later than the widget. */
@@ -259,13 +242,20 @@ export class HexPane {
     this.draw();
   }
 
-  /** @param {number} count lines, upwards where negative */
+  /** @param {number} count lines, upwards where negative @returns {boolean} whether there is anything that way */
+  movable(count) {
+    if (count < 0) return this.top > rowOf(this.start);
+    const [line] = this.cache.from(this.top, 1);
+    return !line || line.end < this.end;
+  }
+
+  /** @param {number} count lines, upwards where negative @returns {Promise<void> | null} what is to be waited for */
   move(count) {
     if (count > 0) {
       const known = this.cache.from(this.top, count + 1);
       const target = known.length > count ? known[count].start : known.length ? known[known.length - 1].end : this.top + 16n * BigInt(count);
       if (target < this.end) this.jump(target);
-      return;
+      return null;
     }
     let top = this.top;
     let left = -count;
@@ -275,7 +265,7 @@ export class HexPane {
       top = line.start;
     }
     this.jump(top);
-    if (left > 0 && top > rowOf(this.start)) this.askUpward(top, left);
+    return left > 0 && top > rowOf(this.start) ? this.askUpward(top, left) : null;
   }
 
   /** @param {bigint} top @param {number} lines */
@@ -317,9 +307,7 @@ export class HexPane {
     const after = lines.length ? lines[lines.length - 1].end : this.top;
     const [low, high] = this.span;
     this.lines.paint(lines, after, { low, high, cursor: this.cursor, end: this.end, base: this.base });
-    const part = share(this.top, this.start, this.end);
-    this.thumb.style.top = `calc(${(part * 100).toFixed(4)}% - ${(part * 28).toFixed(2)}px)`;
-    this.scroll.setAttribute("aria-valuenow", (part * 100).toFixed(3));
+    this.scroll.show(share(this.top, this.start, this.end));
     this.root.dataset.top = wire(this.top);
     this.root.dataset.ready = String(lines.length === this.rows || after >= this.end);
     if (lines.length < this.rows && after < this.end) this.ask(after);
@@ -399,6 +387,16 @@ export class HexPane {
     this.root.dataset.resting = wire(this.cursor);
   }
 
+  /** Select on while the mouse is held above or below the lines. @param {number} lines */
+  drawOut(lines) {
+    this.move(lines);
+    const known = this.cache.from(this.top, this.rows);
+    if (!known.length) return;
+    const last = known[known.length - 1];
+    this.cursor = lines < 0 ? known[0].start : clamp(last.end - 1n, this.start, this.end - 1n);
+    this.changed(false);
+  }
+
   reveal() {
     const lines = this.cache.from(this.top, this.rows);
     const here = lines.find((l) => this.cursor >= l.start && this.cursor < l.end);
@@ -415,7 +413,8 @@ export class HexPane {
     }
     const space = this.space;
     const at = this.cursor;
-    const path = await this.tree.locate(space, wire(at));
+    const [low, last] = this.span;
+    const path = await this.tree.locate(space, wire(at), [wire(low), wire(last + 1n)]);
     if (space === this.space && at === this.cursor) this.field.textContent = sentence(path) || " ";
   }
 
@@ -432,30 +431,39 @@ export class HexPane {
       return;
     }
     if (at !== this.cursor || this.closed) return;
-    const table = (/** @type {string} */ title, /** @type {boolean} */ little) =>
-      el("table", {}, el("caption", {}, title), ...inspect(bytes, little).map(([kind, value]) => el("tr", {}, el("th", { scope: "row" }, kind), el("td", {}, value))));
-    this.inspector.replaceChildren(table("little endian", true), table("big endian", false));
+    this.inspector.show(bytes);
   }
 
   /** @param {KeyboardEvent} e */
   key(e) {
-    const page = this.rows - 1;
-    const line = this.lines.at(this.cursor);
-    const down = line && line.kind !== ROW ? line.end - this.cursor : 16n;
-    const up = line && line.kind !== ROW ? this.cursor - line.start + 16n : 16n;
-    const last = this.end > 0n ? this.end - 1n : 0n;
-    /** @type {Record<string, () => bigint>} */
-    const moves = {
-      ArrowRight: () => this.cursor + (line && line.kind !== ROW ? down : 1n), ArrowLeft: () => this.cursor - 1n,
-      ArrowDown: () => this.cursor + down, ArrowUp: () => this.cursor - up,
-      PageDown: () => { this.move(page); return this.cursor + 16n * BigInt(page); }, PageUp: () => { this.move(-page); return this.cursor - 16n * BigInt(page); },
-      Home: () => (e.ctrlKey ? this.start : rowOf(this.cursor)), End: () => (e.ctrlKey ? last : rowOf(this.cursor) + 15n),
-    };
-    if (!moves[e.key]) return;
+    const to = moved(e.key, e.ctrlKey || e.metaKey, { cursor: this.cursor, start: this.start, end: this.end, rows: this.rows, line: this.lines.at(this.cursor) });
+    if (!to) return;
     e.preventDefault();
     e.stopPropagation();
-    this.cursor = clamp(moves[e.key](), this.start, last);
+    if (to.lines) {
+      this.page(to, e.shiftKey);
+      return;
+    }
+    this.cursor = to.cursor;
     if (!e.shiftKey) this.anchor = this.cursor;
+    this.follow();
+    this.changed();
+  }
+
+  /**
+   * Move by a screen: the cursor stays on its line of the screen, as far as there is a screen to move by.
+   * @param {{cursor: bigint, lines: number}} to @param {boolean} extend the selection
+   */
+  async page(to, extend) {
+    const on = this.cache.from(this.top, this.rows).findIndex((l) => this.cursor >= l.start && this.cursor < l.end);
+    const [top, column] = [this.top, this.cursor % 16n];
+    await this.move(to.lines);
+    const line = this.cache.from(this.top, this.rows)[on];
+    if (on < 0 || top === this.top) this.cursor = to.cursor;
+    else if (!line) this.cursor = this.top + 16n * BigInt(on) + column;
+    else this.cursor = line.kind === ROW ? line.start + column : line.start;
+    this.cursor = clamp(this.cursor, this.start, this.end > 0n ? this.end - 1n : 0n);
+    if (!extend) this.anchor = this.cursor;
     this.follow();
     this.changed();
   }
@@ -479,10 +487,10 @@ export class HexPane {
     const control = e.ctrlKey || e.metaKey;
     const typing = /** @type {HTMLElement} */ (e.target).tagName === "INPUT";
     if (control && e.key === "g") this.go.focus();
-    else if (control && e.key === "f") this.needle.focus();
-    else if (control && e.key === "b") this.bookmark();
+    else if (control && e.key === "f") this.finder.needle.focus();
+    else if (control && e.key === "b") this.bookmarks.mark();
     else if (control && e.key === "c" && !typing) this.copy("hex");
-    else if (e.key === "F3") this.find(e.shiftKey);
+    else if (e.key === "F3") this.finder.find(e.shiftKey);
     else return false;
     return true;
   }
@@ -527,43 +535,6 @@ export class HexPane {
     this.draw();
   }
 
-  /** @param {boolean} backward */
-  async find(backward) {
-    const text = this.needle.value;
-    if (!text) {
-      this.needle.focus();
-      return;
-    }
-    this.stopFinding();
-    const [low] = this.span;
-    const again = this.found.text === text ? 1n : 0n;
-    const at = backward ? low : low + again;
-    this.progress.hidden = this.cancel.hidden = false;
-    this.progress.value = 0;
-    const asked = this.wire.ask("find", { space: this.space, at: wire(at), text, kind: this.needleKind.value, backward }, (m) => { this.progress.value = m.part; });
-    this.found = { id: asked.id, text };
-    try {
-      const { message } = await asked;
-      if (message.at === undefined) this.say(`${inert(text, 40)}: not found`, true);
-      else {
-        const place = parse(message.at);
-        this.select(place, place + BigInt(message.size), true);
-        if (message.wrapped) this.say(`found at ${shown(place, this.end, this.base)}, around the end`);
-      }
-    } catch (e) {
-      this.say(String(/** @type {Error} */ (e).message), true);
-    } finally {
-      if (this.found.id === asked.id) {
-        this.found.id = "";
-        this.progress.hidden = this.cancel.hidden = true;
-      }
-    }
-  }
-
-  stopFinding() {
-    if (this.found.id) this.wire.cancel(this.found.id);
-  }
-
   /** @param {string} form */
   async copy(form) {
     if (!COPY[form]) return;
@@ -582,27 +553,6 @@ export class HexPane {
     }
   }
 
-  bookmark() {
-    const name = `${shown(this.cursor, this.end, this.base)} ${this.field.textContent?.split(" = ")[0] || ""}`.trim().slice(0, 80);
-    this.model.set("bookmarks", [...this.model.get("bookmarks"), [this.space, wire(this.cursor), name]]);
-    this.model.save_changes();
-    this.listBookmarks();
-    this.say(`bookmarked ${name}`);
-  }
-
-  listBookmarks() {
-    const marks = this.model.get("bookmarks") || [];
-    this.marks.replaceChildren(el("option", { value: "" }, marks.length ? `${marks.length} ★` : "no ★"), ...marks.map((/** @type {string[]} */ m, /** @type {number} */ i) => el("option", { value: i }, inert(`${m[2]} (${m[0]})`, 100))));
-    this.marks.disabled = !marks.length;
-  }
-
-  async toBookmark() {
-    const mark = this.model.get("bookmarks")[Number(this.marks.value)];
-    this.marks.value = "";
-    if (!mark) return;
-    await this.show(mark[0], parse(mark[1]), 1n);
-  }
-
   /** @param {string} text @param {boolean} [bad] */
   say(text, bad = false) {
     this.status.textContent = inert(text, 600);
@@ -612,10 +562,10 @@ export class HexPane {
   close() {
     this.closed = true;
     clearTimeout(this.resting);
-    this.stopFinding();
-    window.removeEventListener("mouseup", this.released);
+    this.finder.stop();
+    this.dragging.close();
+    this.bookmarks.close();
     this.model.off("change:address change:space", this.onModel);
-    this.model.off("change:bookmarks", this.onMarks);
     this.wire.close();
     cancelAnimationFrame(this.frame);
   }

@@ -274,6 +274,7 @@ class Timeline {
     this.detail.replaceChildren(...(message.own ? [el("button", { type: "button", class: "vl-anchor", title: "say at which kernel time this tick was", onclick: () => this.tying(message.event) }, "⚓ tie this tick to kernel time")] : []),
       el("dl", {}, ...rows.flatMap((/** @type {string[]} */ [name, text]) => [el("dt", {}, inert(name)), el("dd", {}, inert(text))])));
     if (message.space) await this.pane.show(message.space, parse(message.at), BigInt(message.size));
+    else this.pane.say("this event has no bytes of its own in the file");
   }
 
   /** @param {any} m */

@@ -62,10 +62,7 @@ export class Tree {
     }
     const item = el("li", { role: "treeitem", "aria-level": level, "aria-expanded": node.leaf ? undefined : "false" }, row, list);
     this.items.set(node.path, { row, list, node, open: false });
-    row.addEventListener("click", () => {
-      this.mark(node.path);
-      this.told.chosen(node);
-    });
+    row.addEventListener("click", () => this.choose(node));
     mark.addEventListener("click", (/** @type {Event} */ e) => {
       e.stopPropagation();
       this.toggle(node.path);
@@ -85,6 +82,13 @@ export class Tree {
     if (one.open && !one.list.children.length) await this.fill(path, one.list, path.split("/").length + 1);
   }
 
+  /** @param {Told} node */
+  choose(node) {
+    this.turn += 1; // what is still on its way about another byte marks nothing any more
+    this.mark(node.path);
+    this.told.chosen(node);
+  }
+
   /** @param {string} path */
   mark(path) {
     this.items.get(this.current)?.row.classList.remove("vl-on");
@@ -98,10 +102,10 @@ export class Tree {
   }
 
   /**
-   * Show which fields a byte is in: open the way to the smallest.
-   * @param {string} space @param {string} at @returns {Promise<Told[]>}
+   * Show which fields a byte is in: open the way to the smallest; what was chosen in the tree and is selected stays chosen.
+   * @param {string} space @param {string} at @param {[string, string]} selected first byte and end @returns {Promise<Told[]>}
    */
-  async locate(space, at) {
+  async locate(space, at, [low, high]) {
     const turn = ++this.turn;
     let path;
     try {
@@ -111,8 +115,10 @@ export class Tree {
     }
     if (turn !== this.turn || space !== this.space) return [];
     for (const node of path.slice(0, -1)) await this.toggle(node.path, true);
-    if (turn === this.turn && path.length) this.mark(path[path.length - 1].path);
-    return path;
+    const chosen = path.findIndex((/** @type {Told} */ n) => n.path === this.current && n.start === low && n.end === high);
+    const named = chosen < 0 ? path : path.slice(0, chosen + 1);
+    if (turn === this.turn && named.length) this.mark(named[named.length - 1].path);
+    return named;
   }
 
   /** @param {KeyboardEvent} e */
@@ -124,9 +130,8 @@ export class Tree {
       const row = /** @type {HTMLElement} */ (rows[Math.max(0, Math.min(rows.length - 1, i))]);
       const path = paths.get(row);
       if (path === undefined) return;
-      this.mark(path);
       const one = this.items.get(path);
-      if (one) this.told.chosen(one.node);
+      if (one) this.choose(one.node);
     };
     const actions = /** @type {Record<string, () => void>} */ ({
       ArrowDown: () => go(here + 1), ArrowUp: () => go(here - 1), Home: () => go(0), End: () => go(rows.length - 1),
