@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import queue
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -86,3 +88,49 @@ def test_nbconvert_keeps_a_first_screen_of_each_widget(sample: Path, monkeypatch
     assert "Firmware" in screens[1]
     assert "<svg" in screens[2]
     assert "seconds since boot" in screens[2]
+
+
+@pytest.fixture(scope="module")
+def kernel(sample: Path) -> Iterator[Any]:
+    """A client of a kernel that has a vmcore open."""
+    manager = pytest.importorskip("jupyter_client.manager")
+    pytest.importorskip("ipykernel")
+    running, client = manager.start_new_kernel(kernel_name="python3")
+    try:
+        client.execute_interactive(f"import vmcoredd_lab as vl; core = vl.open_vmcore({str(sample)!r})")
+        yield client
+    finally:
+        client.stop_channels()
+        running.shutdown_kernel(now=True)
+
+
+def shown(client: Any, code: str, cell: str) -> list[tuple[str, dict[str, Any]]]:
+    """Run code as a front end that names its cell; return what is shown then and in the next two seconds."""
+    request = client.session.msg("execute_request", {"code": code, "allow_stdin": True}, metadata={"cellId": cell})
+    client.shell_channel.send(request)
+    found = []
+    with contextlib.suppress(queue.Empty):
+        while True:
+            said = client.get_iopub_msg(timeout=2)
+            if said["parent_header"].get("msg_id") == request["header"]["msg_id"]:
+                found.append((said["msg_type"], said["content"].get("data", {})))
+    return [one for one in found if "display_data" in one[0]]
+
+
+@pytest.mark.parametrize("code", ["vl.hexview(core)", "vl.explore(core)"])
+def test_nothing_shown_in_vs_code_is_renewed_after_its_cell_has_run(kernel: Any, code: str) -> None:
+    widget, screen = shown(kernel, code, "vscode-notebook-cell:/home/one/page.ipynb#W2sZmlsZQ==")
+    assert "application/vnd.jupyter.widget-view+json" in widget[1]
+    assert "4b 44 55 4d 50" in screen[1]["text/html"]
+
+
+def test_the_first_screen_follows_the_widget_elsewhere(kernel: Any) -> None:
+    _, screen, renewed = shown(kernel, "vl.hexview(core)", "7f6ab7ed-3c0a-4b4d-8f6b-7a6f4d1c2b3a")
+    assert "4b 44 55 4d 50" not in screen[1]["text/html"]
+    assert renewed[0] == "update_display_data"
+    assert "4b 44 55 4d 50" in renewed[1]["text/html"]
+
+
+def test_pages_that_cannot_run_a_widget_show_its_bytes_once(kernel: Any) -> None:
+    said = shown(kernel, "vl.hexview(core)", "vscode-notebook-cell:/home/one/page.ipynb#W3sZmlsZQ==")
+    assert sum("4b 44 55 4d 50" in data["text/html"] for _, data in said) == 1

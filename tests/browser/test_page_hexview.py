@@ -268,6 +268,44 @@ def test_the_dark_theme_keeps_bytes_readable(notebook: Notebook, view: Any) -> N
         notebook.theme("JupyterLab Light")
 
 
+VS_CODE = {
+    "--vscode-editor-background": "#1f1f1f",
+    "--vscode-editor-foreground": "#cccccc",
+    "--jp-layout-color0": "#ffffff",
+}
+
+
+def test_vs_codes_colours_are_taken_although_its_page_defines_jupyterlabs(notebook: Notebook, view: Any) -> None:
+    set_colours = (
+        "([colours, kind]) => { for (const [n, v] of Object.entries(colours)) document.body.style.setProperty(n, v);"
+    )
+    set_colours += (
+        " if (kind) document.body.dataset.vscodeThemeKind = kind; else delete document.body.dataset.vscodeThemeKind; }"
+    )
+    notebook.page.evaluate(set_colours, [VS_CODE, "vscode-dark"])
+    try:
+        colours = "(e) => [getComputedStyle(e).color, getComputedStyle(e).backgroundColor]"
+        assert view.locator(".vl-hex").evaluate(colours) == ["rgb(204, 204, 204)", "rgb(31, 31, 31)"]
+    finally:
+        notebook.page.evaluate(set_colours, [dict.fromkeys(VS_CODE, ""), None])
+
+
+@pytest.mark.parametrize(("key", "heard"), [("b", 0), ("Control+f", 0), ("F1", 1), ("Control+s", 1)])
+def test_the_page_hears_keys_that_are_not_the_widgets(notebook: Notebook, view: Any, key: str, heard: int) -> None:
+    listen = """() => {
+      window.heard = 0;
+      window.deaf = new AbortController();
+      const hear = (e) => { window.heard += e.key !== 'Control'; e.preventDefault(); };
+      addEventListener('keydown', hear, {signal: window.deaf.signal});
+    }"""
+    notebook.page.evaluate(listen)
+    try:
+        view.locator(".vl-grid").press(key)
+        assert notebook.page.evaluate("window.heard") == heard
+    finally:
+        notebook.page.evaluate("window.deaf.abort()")
+
+
 def test_every_control_has_a_name_for_screen_readers(view: Any) -> None:
     unnamed = view.locator(".vl-hex").evaluate(
         "(root) => [...root.querySelectorAll('input, select, button, [role=grid], [role=scrollbar], [role=tree]')]"

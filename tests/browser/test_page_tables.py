@@ -336,6 +336,20 @@ def test_the_first_screen_follows_and_is_not_seen_beside_the_widget(
     assert notebook.page.evaluate("[...document.querySelectorAll('.vl-first')].map((n) => n.offsetHeight)") == [0]
 
 
+def test_a_first_screen_that_is_shown_after_its_widget_is_not_seen(notebook: Notebook, sample: Path) -> None:
+    notebook.show(f"w = vl.hexview({str(sample)!r}); w")
+    late = """() => {
+      const first = document.querySelector('.vl-first').cloneNode();
+      first.style.display = '';
+      first.textContent = 'late';
+      document.body.append(first);
+      const high = first.offsetHeight;
+      first.remove();
+      return high;
+    }"""
+    assert notebook.page.evaluate(late) == 0
+
+
 @pytest.mark.parametrize(
     ("code", "told"),
     [

@@ -37,10 +37,10 @@ class Displayed:
         return None
 
     def _ipython_display_(self) -> None:
-        """Show the widget and its first screen, which follows later where somebody waits for the widget."""
+        """Show the widget and its first screen, which follows where somebody waits for the widget and the page renews it."""
         from IPython.display import display
 
-        loop = _loop() if first.attended() else None
+        loop = _loop() if first.attended() and first.renewed() else None
         work = self._pending()
         if work is not None and not first.attended():
             with contextlib.suppress(VmcoreddLabError, OSError):
@@ -49,7 +49,7 @@ class Displayed:
         data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
         plain = self.plain()
         show: Any = display
-        show({**data, "text/plain": plain}, metadata=metadata, raw=True)
+        show({**data, "text/html": first.NOTHING, "text/plain": plain}, metadata=metadata, raw=True)
         screen = self.first_screen() if loop is None else first.block(self.mark, "")
         self._screen = show({"text/html": screen, "text/plain": plain}, raw=True, display_id=True)
         if loop is not None:

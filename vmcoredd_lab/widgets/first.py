@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
+from typing import Any
 
 from vmcoredd_lab.text import escape
 from vmcoredd_lab.widgets.lanes import NOWHERE, Drawn
 
-__all__ = ["attended", "block", "picture", "rows", "text"]
+__all__ = ["NOTHING", "attended", "block", "picture", "renewed", "rows", "text"]
 
 SHADES = ("#882255", "#882255", "#aa3377", "#cc3311", "#ee7733", "#009988", "#0077bb", "#9aa5ad", "#607d8b")  # by level
 HEIGHTS = (0.84, 0.84, 0.76, 0.68, 0.54, 0.42, 0.34, 0.24, 0.3)
 LANE, LEFT, WIDTH, AXIS = 34, 200, 760, 22  # pixels
 LONGEST = 160  # characters of a cell
+NOTHING = "<span></span>"  # what pages that cannot run a widget show in its place: the first screen follows it
 _CELL = "padding:1px 12px 1px 0;text-align:left;white-space:nowrap;border:0"
 
 
@@ -26,6 +28,18 @@ def attended() -> bool:
 
     kernel = getattr(get_ipython(), "kernel", None)  # type: ignore[no-untyped-call,unused-ignore]
     return bool(getattr(kernel, "_allow_stdin", True))
+
+
+def renewed() -> bool:
+    """Return whether the page renews an output whose cell has run; its requests name their cell.
+
+    VS Code does it by an execution of its own: the cell loses its time, and the one that runs next keeps its old outputs.
+    """
+    from IPython.core.getipython import get_ipython
+
+    kernel = getattr(get_ipython(), "kernel", None)  # type: ignore[no-untyped-call,unused-ignore]
+    request: dict[str, Any] = getattr(kernel, "get_parent", dict)()
+    return not str((request.get("metadata") or {}).get("cellId")).startswith("vscode-")
 
 
 def block(mark: str, title: str, *parts: str) -> str:

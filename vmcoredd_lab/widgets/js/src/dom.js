@@ -30,6 +30,20 @@ export function inert(text, most = 4000) {
   );
 }
 
+/**
+ * Keep what is typed in a widget from the page's shortcuts, except what can only be meant for the page (F1, Ctrl+S).
+ * @param {HTMLElement} root @param {(e: KeyboardEvent) => boolean} [used] whether the widget does something with a key
+ */
+export function keepKeys(root, used = () => false) {
+  root.addEventListener("keydown", (e) => {
+    const taken = used(e);
+    if (taken) e.preventDefault();
+    const typing = /^(INPUT|SELECT)$/.test(/** @type {HTMLElement} */ (e.target).tagName);
+    const pages = /^F\d+$/.test(e.key) || (!typing && (e.ctrlKey || e.altKey || e.metaKey));
+    if (taken || !pages) e.stopPropagation();
+  });
+}
+
 /** @param {string} text @returns {Promise<void>} */
 export async function toClipboard(text) {
   try {

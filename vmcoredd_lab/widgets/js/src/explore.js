@@ -3,7 +3,7 @@
 import css from "./explore.css";
 import hexview from "./hexview.css";
 import { parse } from "./address.js";
-import { el, inert } from "./dom.js";
+import { el, inert, keepKeys } from "./dom.js";
 import { HexPane } from "./hexview.js";
 import { addStyle } from "./style.js";
 import { VirtualTable } from "./table.js";
@@ -23,7 +23,7 @@ class Explorer {
     this.table = new VirtualTable(this.wire, { chosen: (row, query) => this.chosen(row, query), told: (m) => this.told(m) });
     this.root = el("div", { class: "vl-explore vl-hex", "data-lm-suppress-shortcuts": "true" }, this.tabs,
       el("div", { class: "vl-bar" }, this.filter, this.count), el("div", { class: "vl-upper" }, this.table.root, this.detail));
-    this.root.addEventListener("keydown", (/** @type {Event} */ e) => e.stopPropagation());
+    keepKeys(this.root);
     host.append(this.root);
     const below = el("div", {});
     host.append(below);

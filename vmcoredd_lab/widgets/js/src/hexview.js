@@ -3,7 +3,7 @@
 import css from "./hexview.css";
 import { atShare, clamp, humanSize, parse, rowOf, share, shown, wire } from "./address.js";
 import { Bookmarks } from "./bookmarks.js";
-import { el, inert, toClipboard } from "./dom.js";
+import { el, inert, keepKeys, toClipboard } from "./dom.js";
 import { Dragging } from "./dragging.js";
 import { Finder } from "./finder.js";
 import { COPY } from "./format.js";
@@ -146,10 +146,7 @@ export class HexPane {
       this.move(lines);
     }, { passive: false });
     this.grid.addEventListener("keydown", (/** @type {KeyboardEvent} */ e) => this.key(e));
-    this.root.addEventListener("keydown", (/** @type {KeyboardEvent} */ e) => {
-      if (this.shortcut(e)) e.preventDefault();
-      e.stopPropagation();
-    });
+    keepKeys(this.root, (e) => this.shortcut(e));
     this.onModel = () => {
       const space = this.model.get("space");
       const address = parse(this.model.get("address"));
@@ -230,10 +227,12 @@ export class HexPane {
     this.changed();
   }
 
-  /** The first screen for pages without a kernel is not needed where one answers. */
+  /** The first screen for pages without a kernel is not needed where one answers, also where it is shown later than the widget. */
   hideFirst() {
-    for (const node of document.querySelectorAll(`.vl-first-${this.model.get("mark")}`)) {
-      /** @type {HTMLElement} */ (node.closest(".jp-OutputArea-child") || node).style.display = "none"; // other front ends keep an empty output
+    const first = `.vl-first-${this.model.get("mark")}`;
+    addStyle(first, `${first} { display: none; }`);
+    for (const node of document.querySelectorAll(first)) {
+      /** @type {HTMLElement} */ (node.closest(".jp-OutputArea-child") || node).style.display = "none"; // else JupyterLab keeps an empty output
     }
   }
 

@@ -126,7 +126,7 @@ export class Picture {
       pen.lineTo(at, bottom + 3);
       pen.stroke();
       pen.fillStyle = ink.soft;
-      pen.fillText(mark.text, at, bottom + 5);
+      if (at - pen.measureText(mark.text).width / 2 > LEFT - 8) pen.fillText(mark.text, at, bottom + 5); // else over the name of the axis
     }
     pen.textAlign = "right";
     pen.fillStyle = ink.soft;

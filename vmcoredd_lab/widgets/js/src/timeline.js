@@ -4,7 +4,7 @@ import explore from "./explore.css";
 import hexview from "./hexview.css";
 import css from "./timeline.css";
 import { parse } from "./address.js";
-import { el, inert } from "./dom.js";
+import { el, inert, keepKeys } from "./dom.js";
 import { HexPane } from "./hexview.js";
 import { addStyle } from "./style.js";
 import { VirtualTable } from "./table.js";
@@ -57,7 +57,7 @@ class Timeline {
     this.table = new VirtualTable(this.wire, { chosen: (row) => this.chosen(row), told: (m) => this.told(m) }, false);
     this.root = el("div", { class: "vl-explore vl-hex vl-timeline", "data-lm-suppress-shortcuts": "true" }, bar, el("div", { class: "vl-picture" }, this.canvas, this.tip),
       this.tie, el("div", { class: "vl-upper" }, this.table.root, this.detail));
-    this.root.addEventListener("keydown", (/** @type {Event} */ e) => e.stopPropagation());
+    keepKeys(this.root);
     this.below = el("div", {});
     host.append(this.root, this.below);
   }
@@ -196,7 +196,7 @@ class Timeline {
     this.watch = new ResizeObserver(() => this.draw());
     this.watch.observe(canvas);
     this.themes = new MutationObserver(() => this.draw());
-    this.themes.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light", "data-jp-theme-name", "class"] });
+    this.themes.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light", "data-jp-theme-name", "data-vscode-theme-id", "class"] });
   }
 
   /** @param {KeyboardEvent} e */
@@ -206,7 +206,7 @@ class Timeline {
       ArrowRight: () => this.table.choose(this.table.current + 1), ArrowLeft: () => this.table.choose(Math.max(0, this.table.current - 1)),
       Home: () => this.table.choose(0), End: () => this.table.choose(this.table.total - 1),
     });
-    if (!actions[e.key]) return;
+    if (!actions[e.key] || e.ctrlKey || e.altKey || e.metaKey) return;
     e.preventDefault();
     actions[e.key]();
   }

@@ -35,6 +35,8 @@ class Pen {
   fill() { this.did.push(["fill", this.fillStyle, ...this.path]); }
   /** @param {string} text */
   fillText(text) { this.did.push(["text", text]); }
+  /** @param {string} text */
+  measureText(text) { return { width: text.length * 6 }; }
 }
 
 /** @param {{x: number, lane: number, level: number, doubt?: number}[]} events @param {string} [ink] colour of text */
