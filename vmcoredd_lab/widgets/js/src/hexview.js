@@ -12,7 +12,7 @@ import { LineCache, ROW, unpack } from "./lines.js";
 import { moved } from "./motion.js";
 import { LINE, Rows } from "./rows.js";
 import { ScrollBar } from "./scrollbar.js";
-import { addStyle } from "./style.js";
+import { addStyle, dropStyle } from "./style.js";
 import { Tree, sentence } from "./tree.js";
 import { Wire, bytesOf } from "./wire.js";
 
@@ -227,11 +227,15 @@ export class HexPane {
     this.changed();
   }
 
-  /** The first screen for pages without a kernel is not needed where one answers, also where it is shown later than the widget. */
+  /** @returns {string} what finds the first screen for pages without a kernel */
+  get first() {
+    return `.vl-first-${this.model.get("mark")}`;
+  }
+
+  /** The first screen is not needed where a kernel answers, also where it is shown later than the widget. */
   hideFirst() {
-    const first = `.vl-first-${this.model.get("mark")}`;
-    addStyle(first, `${first} { display: none; }`);
-    for (const node of document.querySelectorAll(first)) {
+    addStyle(this.first, `${this.first} { display: none; }`);
+    for (const node of document.querySelectorAll(this.first)) {
       /** @type {HTMLElement} */ (node.closest(".jp-OutputArea-child") || node).style.display = "none"; // else JupyterLab keeps an empty output
     }
   }
@@ -566,6 +570,7 @@ export class HexPane {
     this.finder.stop();
     this.dragging.close();
     this.bookmarks.close();
+    dropStyle(this.first);
     this.model.off("change:address change:space", this.onModel);
     this.wire.close();
     cancelAnimationFrame(this.frame);

@@ -2,12 +2,20 @@
 
 const added = "data-vmcoredd-lab";
 
+/** @param {string} name */
+const sheet = (name) => document.head.querySelector(`style[${added}="${name}"]`);
+
 /** @param {string} name @param {string} css */
 export function addStyle(name, css) {
-  const old = document.head.querySelector(`style[${added}="${name}"]`);
+  const old = sheet(name);
   if (old && old.textContent === css) return;
   const node = /** @type {HTMLElement} */ (old || document.createElement("style"));
   node.setAttribute(added, name);
   node.textContent = css; // another version of the package was here before
   if (!old) document.head.append(node);
+}
+
+/** @param {string} name */
+export function dropStyle(name) {
+  sheet(name)?.remove();
 }
