@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import inspect
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
+from made import keep
 
 from vmcoredd_lab import __version__
 from vmcoredd_lab.cli.main import EPILOG, PROGRAM, program
@@ -186,15 +186,7 @@ def manual() -> str:
 
 
 def main() -> None:
-    stale = []
-    for path, text in ((PAGE, page()), (MANUAL, manual())):
-        if "--check" not in sys.argv[1:]:
-            path.write_text(text, "utf-8")
-            print(f"{path}: {len(list(commands()))} commands")
-        elif not path.exists() or path.read_text("utf-8") != text:
-            stale.append(path.name)
-    if stale:
-        sys.exit(f"{' and '.join(stale)} not up to date: run docs/make_cli.py")
+    keep({PAGE: page(), MANUAL: manual()}, f"{len(list(commands()))} commands")
 
 
 if __name__ == "__main__":

@@ -6,8 +6,9 @@ usage: make_entities.py [--check]      (--check: say whether the file is up to d
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
+
+from made import keep
 
 from vmcoredd_lab.devices.cxgb4.entities import decoders
 from vmcoredd_lab.devices.cxgb4.entity_names import entity_description, entity_numbers
@@ -77,13 +78,7 @@ def page() -> str:
 
 
 def main() -> None:
-    text = page()
-    if "--check" in sys.argv[1:]:
-        if not OUT.exists() or OUT.read_text("utf-8") != text:
-            sys.exit(f"{OUT} is not up to date: run docs/make_entities.py")
-        return
-    OUT.write_text(text, "utf-8")
-    print(f"{OUT}: {len(decoders())} entities")
+    keep({OUT: page()}, f"{len(decoders())} entities")
 
 
 if __name__ == "__main__":

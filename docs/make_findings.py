@@ -7,8 +7,9 @@ usage: make_findings.py [--check]      (--check: say whether the file is up to d
 from __future__ import annotations
 
 import csv
-import sys
 from pathlib import Path
+
+from made import keep
 
 from vmcoredd_lab.analysis.findings import FINDINGS, all_rules
 from vmcoredd_lab.devices.cxgb4.entity_names import read_table
@@ -102,12 +103,7 @@ def page() -> str:
 
 def main() -> None:
     text = page()
-    if "--check" in sys.argv[1:]:
-        if not OUT.exists() or OUT.read_text("utf-8") != text:
-            sys.exit(f"{OUT} is not up to date: run docs/make_findings.py")
-        return
-    OUT.write_text(text, "utf-8")
-    print(f"{OUT}: {text.count('### ')} rules")
+    keep({OUT: text}, f"{text.count('### ')} rules")
 
 
 if __name__ == "__main__":

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 import types
 import typing
 from dataclasses import MISSING, Field, fields, is_dataclass
 from pathlib import Path
+
+from made import keep
 
 from vmcoredd_lab.report import document as declared
 from vmcoredd_lab.report.document import SCHEMA, Document
@@ -107,16 +108,9 @@ def page() -> str:
     return "\n".join(lines) + "\n"
 
 
-def main() -> int:
-    stale = 0
-    for path, text in ((TARGET, schema()), (PAGE, page())):
-        if "--check" not in sys.argv:
-            path.write_text(text, "utf-8")
-        elif not path.is_file() or path.read_text("utf-8") != text:
-            print(f"{path.name} is not up to date: run docs/make_report_schema.py", file=sys.stderr)
-            stale = 1
-    return stale
+def main() -> None:
+    keep({TARGET: schema(), PAGE: page()}, "the report as JSON")
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    main()

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+from made import keep
 
 import vmcoredd_lab
 from vmcoredd_lab.devices.cxgb4.declared import declared
@@ -112,12 +113,7 @@ def page() -> str:
 
 def main() -> None:
     text = page()
-    if "--check" in sys.argv[1:]:
-        if not OUT.exists() or OUT.read_text("utf-8") != text:
-            sys.exit(f"{OUT} is not up to date: run docs/make_structures.py")
-        return
-    OUT.write_text(text, "utf-8")
-    print(f"{OUT}: {text.count('### ')} structures of vmcoredd_lab {vmcoredd_lab.__version__}")
+    keep({OUT: text}, f"{text.count('### ')} structures of vmcoredd_lab {vmcoredd_lab.__version__}")
 
 
 if __name__ == "__main__":

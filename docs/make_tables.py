@@ -6,8 +6,9 @@ usage: make_tables.py [--check]      (--check: say whether the file is up to dat
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
+
+from made import keep
 
 from vmcoredd_lab.analysis.diff import DIFFERENCES
 from vmcoredd_lab.analysis.findings import FINDINGS, SKIPPED
@@ -88,12 +89,7 @@ def page() -> str:
 
 def main() -> None:
     text = page()
-    if "--check" in sys.argv[1:]:
-        if not OUT.exists() or OUT.read_text("utf-8") != text:
-            sys.exit(f"{OUT} is not up to date: run docs/make_tables.py")
-        return
-    OUT.write_text(text, "utf-8")
-    print(f"{OUT}: {text.count('### ')} tables")
+    keep({OUT: text}, f"{text.count('### ')} tables")
 
 
 if __name__ == "__main__":

@@ -15,13 +15,12 @@ from vmcoredd_lab.memory import Memory
 from vmcoredd_lab.notes.content import note_fields
 from vmcoredd_lab.notes.cpus import check_cpus, cpus_table, names_tasks, naming_no_tasks
 from vmcoredd_lab.notes.table import notes_table
-from vmcoredd_lab.notes.vmcoreinfo import LONGEST, Vmcoreinfo
+from vmcoredd_lab.notes.vmcoreinfo import Vmcoreinfo
 from vmcoredd_lab.problems import Problems
 from vmcoredd_lab.progress import progress
 from vmcoredd_lab.source import ByteSource, open_unwrapped
 from vmcoredd_lab.structs import ByteOrder
 from vmcoredd_lab.tables import Table
-from vmcoredd_lab.text import escape
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -207,14 +206,9 @@ class Vmcore:
         From makedumpfile's header, else from the kernel's memory (:mod:`vmcoredd_lab.kernel.utsname`). Names that are not set
         are left out; empty where neither has any.
         """
-        from vmcoredd_lab.kernel.utsname import read_utsname
+        from vmcoredd_lab.kernel.self_description import utsname_of
 
-        names = ("nodename", "domainname", "release", "version", "machine")
-        held = self._container.identity()
-        if "nodename" not in held:
-            found = read_utsname(self.memory, self.vmcoreinfo)
-            held = {name: escape(value) for name, value in found.items() if value not in (b"", b"(none)")} or held
-        return {name: held[name] for name in names if name in held}
+        return utsname_of(self._container, self.memory, self.vmcoreinfo)
 
     def timeline_table(self, anchors: Iterable[Any] = (), *, find_anchors: bool = True) -> Table:
         """Return the events of all sources as a table (:data:`~vmcoredd_lab.analysis.timeline.TIMELINE`)."""
@@ -385,14 +379,9 @@ class Vmcore:
 
         Of s390x it is also found in memory, where a dump of the whole machine has no note of it.
         """
-        source = self._container.source
-        for note in self._container.notes:
-            if note.owner == "VMCOREINFO":
-                return Vmcoreinfo(source.read(note.desc_offset, min(note.available, LONGEST)), note.desc_offset)
-        window = self._container.vmcoreinfo_window()
-        if window:
-            return Vmcoreinfo(source.read(window[0], min(window[1], LONGEST)), window[0])
-        return Vmcoreinfo(self._vmcoreinfo_in_memory()) if self.machine == "s390x" else Vmcoreinfo()
+        from vmcoredd_lab.kernel.self_description import vmcoreinfo_of
+
+        return vmcoreinfo_of(self._container)
 
     @cached_property
     def eraseinfo(self) -> tuple[str, ...]:
@@ -401,21 +390,9 @@ class Vmcore:
         Of kdump-compressed files from the sub-header (offset_eraseinfo, size_eraseinfo), of ELF files from the note ERASEINFO.
         At most a MiB is read.
         """
-        windows = [(n.desc_offset, n.available) for n in self._container.notes if n.owner == "ERASEINFO"]
-        windows += filter(None, [self._container.eraseinfo_window()])
-        parts = [self._container.source.read(offset, min(size, LONGEST)) for offset, size in windows[:1]]
-        return tuple(escape(line) for line in b"".join(parts).rstrip(b"\0").split(b"\n") if line.strip())
+        from vmcoredd_lab.kernel.self_description import eraseinfo_of
 
-    def _vmcoreinfo_in_memory(self) -> bytes:
-        from vmcoredd_lab.kernel.lowcore import vmcoreinfo_of_lowcore
-
-        def physical(address: int, size: int) -> bytes | None:
-            try:
-                return self._container.memory.read(address, size)
-            except NotInFileError:
-                return None
-
-        return vmcoreinfo_of_lowcore(physical)
+        return eraseinfo_of(self._container)
 
     def search_vmcoreinfo(self) -> bool:
         """Look through all of memory for the kernel's own copy of VMCOREINFO, where the file has no note of it.

@@ -195,7 +195,7 @@ def _found(dump: DeviceDump, index: int, diagnosis: Diagnosis) -> list[Highlight
     ]  # fmt: skip
     alarms = [Highlight(one.severity, one.title, f"finding-{i}") for i, one in own if one.severity != "info"]
     if len(alarms) > STANDING:
-        alarms[STANDING:] = [Highlight("info", f"{len(alarms) - STANDING} more findings", "findings")]
+        alarms[STANDING:] = [Highlight("info", plural(len(alarms) - STANDING, "more finding"), "findings")]
     return alarms or [Highlight("info", "No finding above info", f"adapter-{index}")]
 
 

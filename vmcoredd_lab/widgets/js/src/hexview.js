@@ -180,6 +180,7 @@ export class HexPane {
   }
 
   /**
+   * Show a space from an address on, null its start, with that many bytes selected.
    * @param {string} key @param {bigint | null} at @param {bigint} size
    */
   async enter(key, at, size) {
@@ -192,11 +193,11 @@ export class HexPane {
       this.model.save_changes();
       extent = (await this.wire.ask("spaces", { space: key })).message;
     } catch (e) {
-      this.space = before;
+      if (this.space === key) this.space = before;
       this.say(String(/** @type {Error} */ (e).message), true);
       return;
     }
-    if (this.closed || extent.key !== key) return;
+    if (this.closed || this.space !== key) return; // somebody went on meanwhile
     this.live = true;
     this.hideFirst();
     this.start = parse(extent.start);

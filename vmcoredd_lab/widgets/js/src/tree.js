@@ -102,7 +102,7 @@ export class Tree {
   }
 
   /**
-   * Show which fields a byte is in: open the way to the smallest; what was chosen in the tree and is selected stays chosen.
+   * Show which fields a byte is in: open the way to the smallest, or to that which is selected whole.
    * @param {string} space @param {string} at @param {[string, string]} selected first byte and end @returns {Promise<Told[]>}
    */
   async locate(space, at, [low, high]) {
@@ -115,8 +115,9 @@ export class Tree {
     }
     if (turn !== this.turn || space !== this.space) return [];
     for (const node of path.slice(0, -1)) await this.toggle(node.path, true);
-    const chosen = path.findIndex((/** @type {Told} */ n) => n.path === this.current && n.start === low && n.end === high);
-    const named = chosen < 0 ? path : path.slice(0, chosen + 1);
+    const whole = path.filter((/** @type {Told} */ n) => n.start === low && n.end === high);
+    const meant = whole.find((/** @type {Told} */ n) => n.path === this.current) || whole[whole.length - 1];
+    const named = meant ? path.slice(0, path.indexOf(meant) + 1) : path;
     if (turn === this.turn && named.length) this.mark(named[named.length - 1].path);
     return named;
   }
