@@ -124,11 +124,11 @@ def test_a_row_of_every_table_opens_its_bytes(explorer: Any, notebook: Notebook)
         tab.click()
         says(explorer, ".vl-count", r"^\d+ rows")
         explorer.locator(".vl-spaces").select_option("virtual")
-        expect(explorer.locator(".vl-hex:not(.vl-explore)")).to_have_attribute("data-ready", "true")
+        expect(explorer.locator(".vl-hex:not(.vl-explore)")).to_have_attribute("data-ready", "true", timeout=60_000)
         explorer.locator(".vl-tr").first.click()
         space = next(space for name, space in SPACES.items() if title.endswith(name))
-        expect(explorer.locator(".vl-spaces")).to_have_value(re.compile("^" + space))
-        expect(explorer.locator(".vl-hex:not(.vl-explore)")).to_have_attribute("data-ready", "true")
+        expect(explorer.locator(".vl-spaces")).to_have_value(re.compile("^" + space), timeout=60_000)
+        expect(explorer.locator(".vl-hex:not(.vl-explore)")).to_have_attribute("data-ready", "true", timeout=60_000)
         assert explorer.locator(".vl-cells .vl-cur").count() == 1, title
 
 

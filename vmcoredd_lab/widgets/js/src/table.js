@@ -32,7 +32,15 @@ export class VirtualTable {
     this.root = this.scroller;
     this.scroller.addEventListener("scroll", () => this.draw());
     this.scroller.addEventListener("keydown", (/** @type {KeyboardEvent} */ e) => this.key(e));
+    this.body.addEventListener("click", (/** @type {MouseEvent} */ e) => this.clicked(e));
     this.frame = 0;
+  }
+
+  /** A row may be painted anew while the button is down: then the click is the table's. @param {MouseEvent} e */
+  clicked(e) {
+    const row = /** @type {HTMLElement | null} */ (/** @type {Element} */ (e.target).closest(".vl-tr"));
+    const top = this.body.getBoundingClientRect().top;
+    this.choose(row ? Number(row.dataset.row) : this.first + Math.floor((e.clientY - top) / ROW));
   }
 
   /** @param {Record<string, any>} query */
@@ -108,8 +116,7 @@ export class VirtualTable {
   /** @param {number} i @param {string[] | undefined} cells */
   row(i, cells) {
     const severity = cells && ["critical", "error", "warning", "info"].find((s) => cells.includes(s));
-    return el("div", { class: "vl-tr" + (i === this.current ? " vl-on" : "") + (severity ? ` vl-s-${severity}` : ""), role: "row", "aria-rowindex": i + 1, "aria-selected": String(i === this.current), "data-row": i,
-      onclick: () => this.choose(i) },
+    return el("div", { class: "vl-tr" + (i === this.current ? " vl-on" : "") + (severity ? ` vl-s-${severity}` : ""), role: "row", "aria-rowindex": i + 1, "aria-selected": String(i === this.current), "data-row": i },
     ...(cells ? cells.map((c, k) => el("span", { class: "vl-td" + (this.columns[k] && this.columns[k][2] ? " vl-num" : ""), role: "gridcell", title: c.length > 40 ? inert(c, 1000) : undefined }, inert(c, 400))) : [el("span", { class: "vl-td" }, "…")]));
   }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { Kernel, frame, page } from "./page.js";
+import { Kernel, frame, page, place } from "./page.js";
 import { VirtualTable } from "../src/table.js";
 import { Wire } from "../src/wire.js";
 
@@ -106,4 +106,18 @@ test("cells are text, never markup", async () => {
   assert.equal(made.body.querySelector("img"), null);
   assert.equal(shown(made)[0], "<img src=x onerror=alert(1)>\\u202e");
   assert.ok(made.body.textContent.length < 1000);
+});
+
+test("a click chooses the row, also where it was painted anew while the button was down", async () => {
+  const { kernel, made, told } = table();
+  made.show({ name: "notes" });
+  await kernel.answer(kernel.asked[0], rows(kernel.asked[0], 5));
+  await frame();
+  told.length = 0;
+  place(made.body, { top: 100 });
+  const click = (/** @type {any} */ on, /** @type {number} */ y) => on.dispatchEvent(new page.window.MouseEvent("click", { bubbles: true, clientY: y }));
+  click(made.body.children[3].firstChild, 0);
+  click(made.body, 100 + 24 + 5);
+  click(made.body, 100 + 24 * 40);
+  assert.deepEqual(told, [3, 1]);
 });
