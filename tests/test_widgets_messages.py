@@ -90,6 +90,17 @@ def test_a_register_is_named_with_its_value(page):
     assert message["path"][-1]["value"].startswith("0x100e0002")
 
 
+def test_bytes_of_the_adapters_memory_are_named_by_their_region(page, core):
+    image = "entity:cxgb4_0000:02:00.4/edc0"
+    for row in core.device_dumps[0].decode().memory_map.itertuples():
+        if row.kind == "region" and row.entity == "edc0":
+            for at in (row.offset, row.offset + row.size - 1):
+                message, _ = page.ask("at", space=image, at=f"{at:x}")
+                first, last = message["path"][0], message["path"][-1]
+                assert first["label"] == row.name
+                assert int(last["start"], 16) <= at < int(last["end"], 16) == int(last["start"], 16) + 4
+
+
 def test_the_children_of_a_node_cover_bytes_within_it(page):
     space = "dump:cxgb4_0000:02:00.4"
     roots = page.ask("children", space=space, path="")[0]["nodes"]

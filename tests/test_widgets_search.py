@@ -140,6 +140,24 @@ def test_places_have_numbers_and_names(goto, text, space, address):
     assert (place.space, place.address) == (space, address)
 
 
+def test_regions_of_the_adapters_memory_have_names(goto, sample):
+    table = vl.open_vmcore(sample).device_dumps[0].decode().memory_map
+    known = table[(table.kind == "region") & (table.name == "TCBs")].iloc[0]
+    for text in ("TCBs", "tcbs"):
+        place = goto.resolve(text, "file", 0)
+        assert place.space == f"entity:cxgb4_0000:02:00.4/{known.entity}"
+        assert (place.address, place.size) == (known.offset, known["size"])
+
+
+@pytest.mark.parametrize("text", ["PCIE_FW", "TCBs", "dev_log"])
+@pytest.mark.parametrize(
+    "seen", ["dump:cxgb4_0000:81:00.4", "entity:cxgb4_0000:81:00.4/cim_la", "stored:cxgb4_0000:81:00.4/cim_la"]
+)
+def test_of_two_adapters_that_is_meant_which_is_looked_at(goto, seen, text):
+    assert goto.resolve(text, seen, 0).space.startswith("entity:cxgb4_0000:81:00.4/")
+    assert goto.resolve(text, "file", 0).space.startswith("entity:cxgb4_0000:02:00.4/")
+
+
 @pytest.mark.parametrize("text", ["0xffffffffff", "-0x1000", "no_such_register", "physical"])
 def test_what_is_outside_or_unknown_is_refused(goto, text):
     with pytest.raises(vl.NotInFileError):

@@ -239,6 +239,16 @@ def test_a_register_is_a_place_and_its_field_is_named(notebook: Notebook, vmcore
     expect(view.locator(".vl-field")).to_contain_text("PCIE_FW = 0x")
 
 
+def test_a_region_of_the_adapters_memory_is_a_place(notebook: Notebook, vmcore: Path) -> None:
+    from playwright.sync_api import expect
+
+    view = notebook.show("w = vl.hexview(core.device_dumps[1]); w")
+    goto(view, "TCBs")
+    status(view, r"^00040000 · 262144 bytes selected")
+    expect(view.locator(".vl-field")).to_contain_text("TCBs = 256.0 KiB")
+    expect(view.locator(".vl-spaces")).to_have_value("entity:cxgb4_0000:81:00.4/edc0")
+
+
 def test_structure_and_bytes_select_each_other(notebook: Notebook, vmcore: Path) -> None:
     from playwright.sync_api import expect
 

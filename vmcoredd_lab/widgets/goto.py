@@ -1,4 +1,4 @@
-"""Where ``go to`` goes: numbers, relative numbers, and the names of registers, entities, notes, dumps and segments."""
+"""Where ``go to`` goes: numbers, relative numbers, names of registers, memory regions, entities, notes, dumps, segments."""
 
 from __future__ import annotations
 
@@ -67,15 +67,15 @@ class Goto:
         part = self._part(text)
         if part is not None:
             return part
-        for name, place in self._named(text):
-            if name.lower() == text.lower():
-                return place
-        close = [name for name, _ in self._named(text)][:4]
+        called = [place for name, place in self._all if name.lower() == text.lower()]
+        if called:  # of several adapters that have it, the one that is looked at
+            return next((place for place in called if _dump_of(place.space) == _dump_of(space)), called[0])
+        close = self.names(text)[:4]
         raise NotInFileError(
             f"nothing is called {escape(text)}",
             hint=f"there is {', '.join(close)}"
             if close
-            else "registers, entities, dumps, notes and segments have names",
+            else "registers, memory regions, entities, dumps, notes and segments have names",
         )
 
     def _part(self, text: str) -> Place | None:
@@ -104,13 +104,9 @@ class Goto:
 
     def names(self, prefix: str) -> list[str]:
         """Return names that begin with, or else contain, what was typed so far."""
-        return [name for name, _ in self._named(prefix)][:MOST_NAMES]
-
-    def _named(self, text: str) -> list[tuple[str, Place]]:
-        wanted = text.strip().lower()
-        starts = [(n, p) for n, p in self._all if n.lower().startswith(wanted)]
-        inside = [(n, p) for n, p in self._all if wanted in n.lower() and not n.lower().startswith(wanted)]
-        return starts + inside
+        wanted = prefix.strip().lower()
+        found = dict.fromkeys(name for name, _ in self._all if wanted in name.lower())
+        return sorted(found, key=lambda name: not name.lower().startswith(wanted))[:MOST_NAMES]
 
     @cached_property
     def _all(self) -> list[tuple[str, Place]]:
@@ -122,6 +118,7 @@ class Goto:
             try:
                 found += [(name, Place(entity, 0, 1, name)) for name, entity, _ in spaces.entities(dump)]
                 found += self._registers(dump)
+                found += self._regions(dump)
             except VmcoreddLabError:
                 continue
         if spaces.core is not None:
@@ -129,11 +126,7 @@ class Goto:
                 found.append((f"note:{i}", self._part(f"note:{i}")))
             for i in range(min(len(getattr(spaces.core.container, "program_headers", ())), MOST_OFFERED)):
                 found.append((f"segment {i}", self._part(f"segment {i}")))
-        unique: dict[str, Place] = {}
-        for name, place in found:
-            if place is not None:
-                unique.setdefault(name, place)
-        return list(unique.items())
+        return [(name, place) for name, place in found if place is not None]
 
     def _registers(self, dump: DeviceDump) -> list[tuple[str, Place]]:
         nic: Any = dump.decode()
@@ -147,3 +140,21 @@ class Goto:
             for name, instance, address in rows
             if name
         ]
+
+    def _regions(self, dump: DeviceDump) -> list[tuple[str, Place]]:
+        """Return the adapter's memories and their regions, where the dump holds the memory's image."""
+        memory = getattr(dump.decode(), "memory", None)
+        if memory is None:
+            return []
+        held = {entity: key for entity, key, _ in self._spaces.entities(dump)}
+        return [
+            (name, Place(held[entity], offset, size, name))
+            for _, name, entity, offset, size in memory.stretches()
+            if entity in held
+        ]
+
+
+def _dump_of(space: str) -> str:
+    """Return which device dump a space is of, empty where none."""
+    kind, _, name = space.partition(":")
+    return name.rpartition("/")[0] if kind in ("entity", "stored") else name if kind == "dump" else ""

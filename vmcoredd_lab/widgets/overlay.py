@@ -191,8 +191,8 @@ def _entity(nic: Any, name: str) -> Sequence[Node]:
     context = nic._frames.context()
     decoder, layout, parts = nic._frames.parts(name)
     data = memoryview(nic.decoded(name).data)
-    found: list[Node] = []
     table = decoder.table(parts, context)
+    found: list[Node] = []
     for part in layout.parts:
         array = parts[part.name]
         if not len(array):
@@ -212,11 +212,26 @@ def _entity(nic: Any, name: str) -> Sequence[Node]:
             only.label = part.name
             found.append(only)
         else:
-            found.append(Array(part.name, start, start + size * len(array), f"{len(array):,} of {part.struct.name}",
-                               part.struct.source, count=len(array), size=size, make=element))  # fmt: skip
+            rows = Array(part.name, start, start + size * len(array), f"{len(array):,} of {part.struct.name}",
+                         part.struct.source, count=len(array), size=size, make=element)  # fmt: skip
+            found += [*_regions(nic, name, rows), rows]
     rest = parts["rest"]
     if rest.size:
         found.append(Field("rest", len(data) - rest.size, len(data), human_size(rest.size), "what no structure takes"))
+    return found
+
+
+def _regions(nic: Any, entity: str, rows: Array) -> list[Node]:
+    """Return the regions of the adapter's memory that lie in a memory's image, each with its rows; of others none."""
+    told = nic.memory.stretches() if hasattr(nic, "memory") else ()
+    found: list[Node] = []
+    for kind, name, of, offset, size in sorted(told, key=lambda one: one[3:]):
+        end = min(offset + size, rows.end)
+        if kind != "region" or of != entity or offset % rows.size or offset >= end:
+            continue
+        first, count = offset // rows.size, -(-(end - offset) // rows.size)
+        found.append(Array(escape(name), offset, end, human_size(size), "a region of the adapter's memory (MEMINFO)", count=count,
+                           size=rows.size, make=rows.make, first=first))  # fmt: skip
     return found
 
 

@@ -164,6 +164,18 @@ class MemoryMap:
             got=", ".join(one.name for one in self.regions), hint="entity meminfo lists them",
         )  # fmt: skip
 
+    def stretches(self) -> Iterator[tuple[str, str, str, int, int]]:
+        """Yield (kind, name, entity, offset, size) of memories and of regions, one for each memory that a region lies in.
+
+        The entity is that which would hold the bytes, whether it was collected or not; nothing is inflated.
+        """
+        for memory in self.memories:
+            yield "memory", memory.name, ENTITIES[memory.idx], 0, memory.size
+        for one in self.regions:
+            for memory in self.memories:
+                if part := one.within(memory):
+                    yield "region", one.name, ENTITIES[memory.idx], part[0] - memory.base, part[1] - part[0]
+
     # -- addresses ----------------------------------------------------------------------------------------------------
 
     def resolve(self, address: int) -> Place:
