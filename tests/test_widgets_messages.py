@@ -5,6 +5,7 @@ from __future__ import annotations
 import html.parser
 import subprocess
 import sys
+import zlib
 
 import pytest
 from builders import device_dump, elf, notes, vmcoreinfo
@@ -99,6 +100,29 @@ def test_bytes_of_the_adapters_memory_are_named_by_their_region(page, core):
                 first, last = message["path"][0], message["path"][-1]
                 assert first["label"] == row.name
                 assert int(last["start"], 16) <= at < int(last["end"], 16) == int(last["start"], 16) + 4
+
+
+def _pieces(page, space):
+    """The pieces of a stored entity: (bytes of the header, packed bytes) each, as the tree says they lie."""
+    for node in page.ask("children", space=space)[0]["nodes"]:
+        if node["label"].startswith("piece"):
+            parts = page.ask("children", space=space, path=node["path"])[0]["nodes"]
+            yield [page.widget._spaces.get(space).read(int(p["start"], 16), int(p["end"], 16) - int(p["start"], 16))[0]
+                   for p in parts]  # fmt: skip
+
+
+@pytest.mark.parametrize("entity", ["cim_la", "edc0", "reg_dump"])
+def test_a_stored_entity_is_its_pieces(page, core, entity):
+    packed = [zlib.decompress(data) for _, data in _pieces(page, f"stored:cxgb4_0000:02:00.4/{entity}")]
+    assert b"".join(packed) == core.device_dumps[0].decode().entity_bytes(entity)
+
+
+def test_pieces_of_fastlz_say_their_size_before_them(shared_data):
+    dump = vl.open_device_dump(shared_data / "cudbg" / "uw-t6-fastlz.bin")
+    page = Page(vl.hexview(dump))
+    found = list(_pieces(page, "stored:uw-t6-fastlz.bin/reg_dump"))
+    assert [int.from_bytes(header[4:8], "little") for header, _ in found] == [len(data) for _, data in found]
+    assert [zlib.adler32(data) for _, data in found] == [int.from_bytes(h[8:12], "little") for h, _ in found]
 
 
 def test_the_children_of_a_node_cover_bytes_within_it(page):

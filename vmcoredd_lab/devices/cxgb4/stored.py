@@ -60,6 +60,16 @@ class StoredEntities:
     def _compressed(self, entity: EntityHeader) -> bool:
         return (self._zlib and entity.number != EXT_ENTITY) or self._fastlz(entity)
 
+    def packed_as(self, name: str | int) -> str | None:
+        """Return how an entity's stored bytes are packed: ``zlib``, ``fastlz``, None where they are as they were collected.
+
+        Raises
+        ------
+        NotInFileError: as :meth:`decoded`.
+        """
+        entity = self.container.entities[self.find(name)]
+        return None if not self._compressed(entity) else "fastlz" if self._fastlz(entity) else "zlib"
+
     def _pieces(self, entity: EntityHeader, problems: Problems) -> Iterator[framing.Piece]:
         """Inflate a compressed entity piece by piece."""
         stored = self.dump.data.view(entity.offset, entity.stored_size)
