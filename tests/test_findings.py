@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import struct
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -301,10 +299,3 @@ def test_rules_that_a_decoder_of_somebody_else_brings_are_evaluated(toy, monkeyp
     found = dump.diagnosis
     assert [(f.rule, f.severity, f.title) for f in found.findings] == [("TOY-01", "error", "It is a toy")]
     assert [(s.rule, s.reason) for s in found.skipped] == [("TOY-02", "it has no clock")]
-
-
-def test_the_page_of_rules_is_up_to_date():
-    done = subprocess.run(
-        [sys.executable, ROOT / "docs/make_findings.py", "--check"], check=False, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
