@@ -81,6 +81,23 @@ def test_a_finding_opens_its_bytes(explorer: Any) -> None:
     says(explorer, ".vl-field", "slots")
 
 
+LATE = """import asyncio
+core.diagnosis  # then the first rows are there at once
+w = vl.explore(core)
+sent, send = [], w._requests._send
+w._requests._send = lambda *said: asyncio.get_running_loop().call_later(2, lambda: (sent.append(said[0]), send(*said)))
+w"""
+
+
+def test_a_finding_can_be_chosen_while_the_kernel_is_late(explorer: Any, notebook: Notebook) -> None:
+    view = notebook.show(LATE, ".vl-explore[data-ready=true]")
+    while notebook.ask("print(any('listings' in said for said in sent))") != "True":
+        notebook.page.wait_for_timeout(100)
+    notebook.page.wait_for_timeout(300)  # the list of tables has come; what is asked after it comes later
+    view.locator(".vl-tr", has_text="Firmware logged an emergency").first.click()
+    says(view, ".vl-status", "256 bytes selected")
+
+
 def test_registers_are_filtered_while_one_types_and_lead_to_their_bytes(explorer: Any, notebook: Notebook) -> None:
     explorer.locator(".vl-tab", has_text="registers").first.click()
     says(explorer, ".vl-count", r"^\d{4,} rows")

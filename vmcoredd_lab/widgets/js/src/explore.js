@@ -41,7 +41,8 @@ class Explorer {
     try {
       const { message } = await this.wire.ask("listings", {});
       this.list(message.listings, this.model.get("listing"));
-      this.table.show({ name: this.model.get("listing") });
+      const name = this.model.get("listing");
+      if (this.table.total <= 0 || this.table.query.name !== name) this.table.show({ name }); // else its first rows are there, and may be chosen
     } catch {
       // no kernel: the first rows are what there is
     }
