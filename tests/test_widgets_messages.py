@@ -42,6 +42,14 @@ def page(core):
     return Page(vl.hexview(core))
 
 
+def test_what_the_page_says_of_itself_does_not_move_it(core):
+    view = vl.hexview(core)
+    view.set_state({"space": "physical", "address": "1000"})
+    assert (view.space, view.asked) == ("physical", 0)
+    view.goto(0x2000)
+    assert view.asked > 0
+
+
 def test_lines_come_as_bytes_beside_the_message(page, sample):
     message, (data,) = page.ask("lines", space="file", at="0", count=4)
     assert message["ok"]

@@ -342,6 +342,16 @@ def test_the_bytes_of_whatever_is_given_are_shown(notebook: Notebook, vmcore: Pa
     assert "".join(row.locator(".vl-cells").inner_text().split()) + " 0" == notebook.ask(there)
 
 
+def test_python_moves_the_view(notebook: Notebook, vmcore: Path) -> None:
+    view = notebook.show("w = vl.hexview(core); w")
+    notebook.ask("w.goto('PCIE_FW')")
+    status(view, r"^000030b8 · 4 bytes selected")
+    notebook.ask("w.address = '40'")
+    status(view, "^00000040")
+    notebook.ask("w.space = 'file'")
+    status(view, "^00000040 .* MiB")
+
+
 def test_another_space_is_chosen_from_the_list(notebook: Notebook, vmcore: Path) -> None:
     view = notebook.show("w = vl.hexview(core, at=0x200); w")
     status(view, "^00000200")

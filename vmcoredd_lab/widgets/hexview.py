@@ -55,6 +55,9 @@ class HexView(Displayed, anywidget.AnyWidget):
     structure = traitlets.Bool(True).tag(sync=True)
     first = traitlets.Dict().tag(sync=True)
     mark = traitlets.Unicode().tag(sync=True)
+    asked = traitlets.Int(0).tag(
+        sync=True
+    )  # rises where Python moves the view: what the page itself said may come back late
 
     def __init__(self, spaces: SpaceSet, **options: Any) -> None:
         self._spaces = spaces
@@ -66,6 +69,8 @@ class HexView(Displayed, anywidget.AnyWidget):
         # all in one message: what is set later costs the page another
         told = self._first(key, int(options["address"], 16))
         super().__init__(space=key, mark=secrets.token_hex(8), first=told, **options)
+        self._told_by_page = False
+        self.observe(self._moved, ("space", "address", "selection"))
         self._requests = Requests(self.send)
         for name in ("spaces", "lines", "goto", "names", "bytes", "children", "at"):
             self._requests.offer(name, getattr(self, f"_op_{name}"))
@@ -83,9 +88,22 @@ class HexView(Displayed, anywidget.AnyWidget):
         """
         key = space or self.space
         found = self._goto.resolve(str(place), key, int(self.address, 16))
-        self.space = found.space
-        self.address = f"{found.address:x}"
-        self.selection = [f"{found.address:x}", f"{found.address + max(size, found.size):x}"]
+        with self.hold_sync():
+            self.space = found.space
+            self.address = f"{found.address:x}"
+            self.selection = [f"{found.address:x}", f"{found.address + max(size, found.size):x}"]
+
+    def set_state(self, sync_data: dict[str, Any]) -> None:
+        """Take what the page says of itself."""
+        self._told_by_page = True
+        try:
+            super().set_state(sync_data)
+        finally:
+            self._told_by_page = False
+
+    def _moved(self, _: Any) -> None:
+        if not self._told_by_page:
+            self.asked += 1
 
     def close(self) -> None:
         """Stop what runs and close the widget."""

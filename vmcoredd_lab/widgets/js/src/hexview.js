@@ -19,6 +19,7 @@ import { Wire, bytesOf } from "./wire.js";
 const AHEAD = 24; // lines asked for beyond the screen
 const REST = 60; // milliseconds after which a cursor rests
 const MOST_COPIED = 1n << 20n;
+const BARE = ["buffer", "note", "physical", "virtual"]; // kinds of spaces of which no structure is known
 
 export class HexPane {
   /** @type {Rows} */
@@ -153,7 +154,7 @@ export class HexPane {
       if (space !== this.space) this.enter(space, address, 0n);
       else if (address !== this.cursor) this.select(address, this.selectedEnd(address), true);
     };
-    this.model.on("change:address change:space", this.onModel);
+    this.model.on("change:asked", this.onModel); // an address or space that the page itself set may come back when it is elsewhere
   }
 
   /** @param {bigint} address */
@@ -176,6 +177,7 @@ export class HexPane {
     if (lines.length) this.top = lines[0].start;
     this.cursor = this.anchor = parse(this.model.get("address"));
     this.spaces.append(el("option", { value: first.key }, inert(first.title)));
+    this.side.classList.toggle("vl-bare", BARE.includes(first.kind));
     this.drawNow();
   }
 
@@ -571,7 +573,7 @@ export class HexPane {
     this.dragging.close();
     this.bookmarks.close();
     dropStyle(this.first);
-    this.model.off("change:address change:space", this.onModel);
+    this.model.off("change:asked", this.onModel);
     this.wire.close();
     cancelAnimationFrame(this.frame);
   }
