@@ -354,7 +354,7 @@ def test_the_first_screen_follows_and_is_not_seen_beside_the_widget(
 
 
 def test_a_first_screen_that_is_shown_after_its_widget_is_not_seen(notebook: Notebook, sample: Path) -> None:
-    notebook.show(f"w = vl.hexview({str(sample)!r}); w")
+    notebook.show(f"w = vl.hexview({str(sample)!r}); w", ".vl-hex[data-resting]")  # the kernel has answered
     late = """() => {
       const first = document.querySelector('.vl-first').cloneNode();
       first.style.display = '';
