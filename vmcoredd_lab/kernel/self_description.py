@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from vmcoredd_lab.containers import Container
 from vmcoredd_lab.errors import NotInFileError
 from vmcoredd_lab.kernel.lowcore import vmcoreinfo_of_lowcore
@@ -17,11 +19,9 @@ NAMES = ("nodename", "domainname", "release", "version", "machine")
 
 def vmcoreinfo_of(container: Container) -> Vmcoreinfo:
     """Return VMCOREINFO from its note, from makedumpfile's sub-header, or of s390x from memory; empty where there is none."""
-    windows = [(n.desc_offset, n.available) for n in container.notes if n.owner == "VMCOREINFO"]
-    windows += filter(None, [container.vmcoreinfo_window()])
-    if windows:
-        offset, size = windows[0]
-        return Vmcoreinfo(container.source.read(offset, min(size, LONGEST)), offset)
+    held = _held(container, "VMCOREINFO", container.vmcoreinfo_window)
+    if held is not None:
+        return Vmcoreinfo(*held)
     if container.machine != "s390x":
         return Vmcoreinfo()
 
@@ -36,10 +36,17 @@ def vmcoreinfo_of(container: Container) -> Vmcoreinfo:
 
 def eraseinfo_of(container: Container) -> tuple[str, ...]:
     """Return the lines that makedumpfile wrote of what it erased, from the note ERASEINFO or its sub-header."""
-    windows = [(n.desc_offset, n.available) for n in container.notes if n.owner == "ERASEINFO"]
-    windows += filter(None, [container.eraseinfo_window()])
-    parts = [container.source.read(offset, min(size, LONGEST)) for offset, size in windows[:1]]
-    return tuple(escape(line) for line in b"".join(parts).rstrip(b"\0").split(b"\n") if line.strip())
+    text, _ = _held(container, "ERASEINFO", container.eraseinfo_window) or (b"", 0)
+    return tuple(escape(line) for line in text.rstrip(b"\0").split(b"\n") if line.strip())
+
+
+def _held(
+    container: Container, owner: str, elsewhere: Callable[[], tuple[int, int] | None]
+) -> tuple[bytes, int] | None:
+    """Return a text and its offset: of the first note of an owner, else from where makedumpfile's sub-header says it is."""
+    noted = ((note.desc_offset, note.available) for note in container.notes if note.owner == owner)
+    window = next(noted, None) or elsewhere()
+    return None if window is None else (container.source.read(window[0], min(window[1], LONGEST)), window[0])
 
 
 def utsname_of(container: Container, memory: Memory, info: Vmcoreinfo) -> dict[str, str]:

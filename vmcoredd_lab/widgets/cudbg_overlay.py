@@ -63,14 +63,15 @@ def of_stored(dump: DeviceDump, name: str) -> Sequence[Node]:
     if packed is None:
         return of_entity(nic, name)
     entity = nic.container.entities[nic.find(name)]
-    stored, order = dump.data.view(entity.offset, min(entity.stored_size, entity.available)), nic.container.byteorder
+    stored, link = (
+        dump.data.view(entity.offset, min(entity.stored_size, entity.available)),
+        f"entity:{dump.space}/{name}",
+    )
     if packed == "zlib":
-        return list(
-            _pieces(stored, 0, COMPRESS_HDR, order, ("compress_id", "compress_size"), f"entity:{dump.space}/{name}")
-        )
+        order: ByteOrder = nic.container.byteorder
+        return list(_pieces(stored, 0, COMPRESS_HDR, order, ("compress_id", "compress_size"), link))
     magic = Field("magic", 0, len(MAGIC), bytes(stored[: len(MAGIC)]).hex(" "), "how FastLZ 6pack begins")
-    chunks = _pieces(stored, len(MAGIC), SIXPACK_CHUNK, "little", ("id", "size"), f"entity:{dump.space}/{name}")
-    return [magic, *chunks]
+    return [magic, *_pieces(stored, len(MAGIC), SIXPACK_CHUNK, "little", ("id", "size"), link)]
 
 
 def _pieces(

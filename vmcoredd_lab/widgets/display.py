@@ -40,9 +40,9 @@ class Displayed:
         """Show the widget and its first screen, which follows where somebody waits for the widget and the page renews it."""
         from IPython.display import display
 
-        loop = _loop() if first.attended() and first.renewed() else None
-        work = self._pending()
-        if work is not None and not first.attended():
+        attended, work = first.attended(), self._pending()
+        loop = _loop() if attended and first.renewed() else None
+        if work is not None and not attended:
             with contextlib.suppress(VmcoreddLabError, OSError):
                 work[1]()
         bundle: Any = self._repr_mimebundle_()  # type: ignore[attr-defined]

@@ -57,7 +57,7 @@ class HexView(Displayed, anywidget.AnyWidget):
     mark = traitlets.Unicode().tag(sync=True)
     asked = traitlets.Int(0).tag(
         sync=True
-    )  # rises where Python moves the view: what the page itself said may come back late
+    )  # rises where Python moves the view; the page's own words may come back late
 
     def __init__(self, spaces: SpaceSet, **options: Any) -> None:
         self._spaces = spaces

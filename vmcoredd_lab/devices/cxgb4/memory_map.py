@@ -172,9 +172,12 @@ class MemoryMap:
         for memory in self.memories:
             yield "memory", memory.name, ENTITIES[memory.idx], 0, memory.size
         for one in self.regions:
-            for memory in self.memories:
-                if part := one.within(memory):
-                    yield "region", one.name, ENTITIES[memory.idx], part[0] - memory.base, part[1] - part[0]
+            for memory, (start, end) in self._parts(one):
+                yield "region", one.name, ENTITIES[memory.idx], start - memory.base, end - start
+
+    def _parts(self, region: Range) -> list[tuple[Range, tuple[int, int]]]:
+        """Return the memories that a region lies in, with first address and end of what lies there."""
+        return [(memory, part) for memory in self.memories if (part := region.within(memory))]
 
     # -- addresses ----------------------------------------------------------------------------------------------------
 
@@ -274,7 +277,7 @@ class MemoryMap:
         """Return :data:`MEMORY_MAP`."""
         rows = [("memory", one.name, *self._row(one, one.base, one.end)) for one in self.memories]
         for one in self.regions:
-            inside = [(memory, part) for memory in self.memories if (part := one.within(memory))]
+            inside = self._parts(one)
             rows += [("region", one.name, *self._row(memory, *part)) for memory, part in inside]
             if not inside:
                 rows.append(("region", one.name, None, None, None, one.base, one.end - 1, one.size, 0))

@@ -58,7 +58,12 @@ class StoredEntities:
         return self.container.unified_wire or sixpack.is_sixpack(self._stored(entity))
 
     def _compressed(self, entity: EntityHeader) -> bool:
-        return (self._zlib and entity.number != EXT_ENTITY) or self._fastlz(entity)
+        return self._packed(entity) is not None
+
+    def _packed(self, entity: EntityHeader) -> str | None:
+        if self._fastlz(entity):
+            return "fastlz"
+        return "zlib" if self._zlib and entity.number != EXT_ENTITY else None
 
     def packed_as(self, name: str | int) -> str | None:
         """Return how an entity's stored bytes are packed: ``zlib``, ``fastlz``, None where they are as they were collected.
@@ -67,8 +72,7 @@ class StoredEntities:
         ------
         NotInFileError: as :meth:`decoded`.
         """
-        entity = self.container.entities[self.find(name)]
-        return None if not self._compressed(entity) else "fastlz" if self._fastlz(entity) else "zlib"
+        return self._packed(self.container.entities[self.find(name)])
 
     def _pieces(self, entity: EntityHeader, problems: Problems) -> Iterator[framing.Piece]:
         """Inflate a compressed entity piece by piece."""

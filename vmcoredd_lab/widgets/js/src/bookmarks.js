@@ -1,7 +1,7 @@
 // Bookmarks: a list in the widget's model, [space, address, name] each; a place that is marked already loses its mark.
 
 import { parse, wire } from "./address.js";
-import { el, inert } from "./dom.js";
+import { el, inert, named } from "./dom.js";
 
 /**
  * @typedef {{
@@ -16,8 +16,8 @@ export class Bookmarks {
   constructor(model, told) {
     this.model = model;
     this.told = told;
-    this.star = el("button", { type: "button", class: "vl-star", "aria-label": "bookmark the selection, or take its bookmark away (Ctrl+B)", title: "bookmark the selection, or take its bookmark away (Ctrl+B)", onclick: () => this.mark() }, "★");
-    this.list = el("select", { class: "vl-marks", "aria-label": "bookmarks", title: "bookmarks", onchange: () => this.chosen() });
+    this.star = el("button", { type: "button", class: "vl-star", ...named("bookmark the selection, or take its bookmark away (Ctrl+B)"), onclick: () => this.mark() }, "★");
+    this.list = el("select", { class: "vl-marks", ...named("bookmarks"), onchange: () => this.chosen() });
     this.changed = () => this.fill();
     model.on("change:bookmarks", this.changed);
     this.fill();

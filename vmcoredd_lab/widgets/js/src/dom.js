@@ -17,6 +17,9 @@ export function el(tag, attributes = {}, ...children) {
   return node;
 }
 
+/** What names a control for people who see it and for screen readers. @param {string} text */
+export const named = (text) => ({ "aria-label": text, title: text });
+
 /**
  * What may be shown of text from a file: control characters, direction overrides and lone surrogates become visible.
  * @param {string} text @param {number} [most] characters

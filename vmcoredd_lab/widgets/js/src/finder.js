@@ -1,7 +1,7 @@
 // Finding bytes or text: the kernel looks in slices, tells how far it is, and can be stopped.
 
 import { parse, wire } from "./address.js";
-import { el, inert } from "./dom.js";
+import { el, inert, named } from "./dom.js";
 
 /**
  * @typedef {{
@@ -18,15 +18,14 @@ export class Finder {
     this.told = told;
     this.running = ""; // the request that looks
     this.last = ""; // what was looked for: again means further
-    const label = (/** @type {string} */ text) => ({ "aria-label": text, title: text });
     const button = (/** @type {string} */ text, /** @type {string} */ title, /** @type {string} */ name, /** @type {boolean} */ backward) =>
-      el("button", { type: "button", class: name, ...label(title), onclick: () => this.find(backward) }, text);
-    this.needle = el("input", { class: "vl-find", placeholder: "find", ...label("bytes or text to find (Ctrl+F)"), spellcheck: "false",
+      el("button", { type: "button", class: name, ...named(title), onclick: () => this.find(backward) }, text);
+    this.needle = el("input", { class: "vl-find", placeholder: "find", ...named("bytes or text to find (Ctrl+F)"), spellcheck: "false",
       onkeydown: (/** @type {KeyboardEvent} */ e) => {
         if (e.key === "Enter") this.find(e.shiftKey);
         if (e.key === "Escape") this.stop();
       } });
-    this.kind = el("select", { class: "vl-kind", ...label("what is looked for") }, el("option", { value: "text" }, "text"), el("option", { value: "hex" }, "hex"));
+    this.kind = el("select", { class: "vl-kind", ...named("what is looked for") }, el("option", { value: "text" }, "text"), el("option", { value: "hex" }, "hex"));
     this.progress = el("progress", { class: "vl-progress", max: 1, value: 0, hidden: true, "aria-label": "search" });
     this.cancel = el("button", { class: "vl-cancel", type: "button", hidden: true, onclick: () => this.stop() }, "stop");
     this.root = el("span", { class: "vl-group" }, this.needle, this.kind, button("↑", "find backward (Shift+F3)", "vl-prev", true),

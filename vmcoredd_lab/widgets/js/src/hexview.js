@@ -3,7 +3,7 @@
 import css from "./hexview.css";
 import { atShare, clamp, humanSize, parse, rowOf, share, shown, wire } from "./address.js";
 import { Bookmarks } from "./bookmarks.js";
-import { el, inert, keepKeys, toClipboard } from "./dom.js";
+import { el, inert, keepKeys, named, toClipboard } from "./dom.js";
 import { Dragging } from "./dragging.js";
 import { Finder } from "./finder.js";
 import { COPY } from "./format.js";
@@ -87,14 +87,13 @@ export class HexPane {
 
   /** @param {HTMLElement} host */
   build(host) {
-    const label = (/** @type {string} */ text) => ({ "aria-label": text, title: text });
-    this.spaces = el("select", { class: "vl-spaces", ...label("space of bytes"), onchange: () => this.enter(this.spaces.value, null, 0n) });
+    this.spaces = el("select", { class: "vl-spaces", ...named("space of bytes"), onchange: () => this.enter(this.spaces.value, null, 0n) });
     this.names = el("datalist", { id: `vl-names-${Math.random().toString(36).slice(2)}` });
-    this.go = el("input", { class: "vl-go", placeholder: "go to 0x…, +16, register", list: this.names.id, ...label("go to an offset (hexadecimal, decimal, +relative) or a name (Ctrl+G)"), spellcheck: "false",
+    this.go = el("input", { class: "vl-go", placeholder: "go to 0x…, +16, register", list: this.names.id, ...named("go to an offset (hexadecimal, decimal, +relative) or a name (Ctrl+G)"), spellcheck: "false",
       onkeydown: (/** @type {KeyboardEvent} */ e) => { if (e.key === "Enter") this.goto(this.go.value); }, oninput: () => this.complete() });
-    this.baseField = el("input", { class: "vl-base", placeholder: "base 0", ...label("address that the offset column counts from, hexadecimal"), spellcheck: "false",
+    this.baseField = el("input", { class: "vl-base", placeholder: "base 0", ...named("address that the offset column counts from, hexadecimal"), spellcheck: "false",
       onchange: () => this.rebase(this.baseField.value) });
-    this.copyAs = el("select", { class: "vl-copy", ...label("copy the selection as"), onchange: () => { this.copy(this.copyAs.value); this.copyAs.value = ""; } },
+    this.copyAs = el("select", { class: "vl-copy", ...named("copy the selection as"), onchange: () => { this.copy(this.copyAs.value); this.copyAs.value = ""; } },
       el("option", { value: "" }, "copy…"), ...Object.keys(COPY).map((k) => el("option", { value: k }, k === "c" ? "C" : k)));
     const bar = el("div", { class: "vl-bar", role: "toolbar", "aria-label": "hex view" }, this.spaces, this.go, this.names, this.baseField,
       this.finder.root, el("span", { class: "vl-group" }, this.copyAs, this.bookmarks.star, this.bookmarks.list),
@@ -111,7 +110,7 @@ export class HexPane {
 
   /** @param {string} text @param {string} title @param {string} name @param {boolean} on */
   toggle(text, title, name, on) {
-    const node = el("button", { type: "button", class: `vl-toggle vl-${name}`, "aria-pressed": String(!!on), title, "aria-label": title, onclick: () => {
+    const node = el("button", { type: "button", class: `vl-toggle vl-${name}`, "aria-pressed": String(!!on), ...named(title), onclick: () => {
       const now = node.getAttribute("aria-pressed") !== "true";
       node.setAttribute("aria-pressed", String(now));
       if (name === "collapse") {
@@ -220,7 +219,7 @@ export class HexPane {
 
   /** Show a place of the space that was entered. @param {bigint | null} at @param {bigint} size */
   begin(at, size) {
-    const place = at === null ? this.start : clamp(at, this.start, this.end > 0n ? this.end - 1n : 0n);
+    const place = at === null ? this.start : this.within(at);
     this.cursor = this.anchor = place;
     const [from, to] = (this.model.get("selection") || []).map(parse);
     if (from === place && to > from && at !== null) this.anchor = to - 1n;
@@ -240,6 +239,11 @@ export class HexPane {
     for (const node of document.querySelectorAll(this.first)) {
       /** @type {HTMLElement} */ (node.closest(".jp-OutputArea-child") || node).style.display = "none"; // else JupyterLab keeps an empty output
     }
+  }
+
+  /** @param {bigint} address @returns {bigint} the same, or the end of the space that is nearest */
+  within(address) {
+    return clamp(address, this.start, this.end > 0n ? this.end - 1n : 0n);
   }
 
   /** @param {bigint} top */
@@ -359,7 +363,7 @@ export class HexPane {
 
   /** @param {bigint} from @param {bigint} to end @param {boolean} reveal */
   select(from, to, reveal) {
-    this.cursor = clamp(from, this.start, this.end > 0n ? this.end - 1n : 0n);
+    this.cursor = this.within(from);
     this.anchor = to > from ? to - 1n : this.cursor;
     if (reveal) this.reveal();
     this.changed();
@@ -400,7 +404,7 @@ export class HexPane {
     const known = this.cache.from(this.top, this.rows);
     if (!known.length) return;
     const last = known[known.length - 1];
-    this.cursor = lines < 0 ? known[0].start : clamp(last.end - 1n, this.start, this.end - 1n);
+    this.cursor = lines < 0 ? known[0].start : this.within(last.end - 1n);
     this.changed(false);
   }
 
@@ -469,7 +473,7 @@ export class HexPane {
     if (on < 0 || top === this.top) this.cursor = to.cursor;
     else if (!line) this.cursor = this.top + 16n * BigInt(on) + column;
     else this.cursor = line.kind === ROW ? line.start + column : line.start;
-    this.cursor = clamp(this.cursor, this.start, this.end > 0n ? this.end - 1n : 0n);
+    this.cursor = this.within(this.cursor);
     if (!extend) this.anchor = this.cursor;
     this.follow();
     this.changed();

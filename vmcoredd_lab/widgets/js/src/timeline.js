@@ -4,7 +4,7 @@ import explore from "./explore.css";
 import hexview from "./hexview.css";
 import css from "./timeline.css";
 import { parse } from "./address.js";
-import { el, inert, keepKeys } from "./dom.js";
+import { el, inert, keepKeys, named } from "./dom.js";
 import { HexPane } from "./hexview.js";
 import { addStyle } from "./style.js";
 import { VirtualTable } from "./table.js";
@@ -41,7 +41,6 @@ class Timeline {
 
   /** @param {HTMLElement} host */
   build(host) {
-    const named = (/** @type {string} */ text) => ({ "aria-label": text, title: text });
     const choice = (/** @type {string} */ name, /** @type {string} */ title) =>
       el("select", { class: `vl-${name}`, "data-name": name, ...named(title), onchange: (/** @type {Event} */ e) => this.filter(name, /** @type {any} */ (e.target).value) });
     this.choices = { level: choice("level", "least level"), source: choice("source", "source"), device: choice("device", "device"), facility: choice("facility", "facility") };
