@@ -246,6 +246,25 @@ def test_the_filters_of_the_timeline_are_one_bit_a_row(core):
     assert sum(byte.bit_count() for byte in bits) == message["total"]
 
 
+def test_two_views_of_a_timeline_have_filters_of_their_own(core):
+    page = Page(vl.timeline_view(core))
+    for filters in ({}, {"level": "emerg"}, {"source": "firmware", "text": "assert"}, {}, {"level": "emerg"}):
+        chosen = page.ask("choose", **filters)[0]["total"]
+        page.ask("choose", level="crit")  # the other view
+        rows = page.ask("rows", **filters, **{"from": 0, "count": 1})[0]
+        assert rows["total"] == chosen > 0
+        told = page.ask("row", **filters, row=chosen - 1)[0]
+        assert page.ask("position", **filters, row=told["event"])[0]["at"] == chosen - 1
+    assert page.ask("position", level="emerg", row=0)[0]["at"] == -1
+
+
+def test_a_level_that_is_none_is_refused(core):
+    message = Page(vl.timeline_view(core)).ask("choose", level="<b>loud")[0]
+    assert not message["ok"]
+    assert "no such level" in message["error"]
+    assert "emerg" in message["error"]
+
+
 class Tags(html.parser.HTMLParser):
     def __init__(self):
         super().__init__()

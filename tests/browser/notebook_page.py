@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -164,6 +165,20 @@ class Notebook:
     def picture(self, name: str) -> None:
         """Keep a picture of the page."""
         self.page.screenshot(path=str(self.pictures / f"{name}.png"))
+
+
+def says(view: Any, where: str, pattern: str) -> None:
+    """Wait until the first of the places in a view says what is expected."""
+    from playwright.sync_api import expect
+
+    expect(view.locator(where).first).to_have_text(re.compile(pattern), timeout=PATIENCE)
+
+
+def rows(view: Any, pattern: str) -> None:
+    """Wait for the rows that were asked for and their count; those before them stay, and can be chosen, until then."""
+    says(view, ".vl-count", pattern)
+    view.locator(".vl-scroller:not([aria-busy])").wait_for()
+    says(view, ".vl-count", pattern)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from browser.conftest import LINEAR_MAP, MEMORY_AT, MIDDLE, SEGMENTS
-from browser.notebook_page import Notebook
+from browser.notebook_page import Notebook, says
 
 DATA = bytes(range(256)) * 4 + b"needle in the middle" + bytes(5000) + b"the second needle" + b"\xff" * 100
 
@@ -44,9 +44,7 @@ def goto(view: Any, text: str) -> None:
 
 def status(view: Any, pattern: str) -> None:
     """Wait until the status line says so."""
-    from playwright.sync_api import expect
-
-    expect(view.locator(".vl-status")).to_have_text(re.compile(pattern), timeout=60_000)
+    says(view, ".vl-status", pattern)
 
 
 def test_rows_show_address_bytes_and_text(view: Any, notebook: Notebook) -> None:

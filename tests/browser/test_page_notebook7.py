@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Any
 
-from browser.notebook_page import Notebook
-
-
-def says(view: Any, where: str, pattern: str) -> None:
-    from playwright.sync_api import expect
-
-    expect(view.locator(where).first).to_have_text(re.compile(pattern), timeout=60_000)
+from browser.notebook_page import Notebook, rows, says
 
 
 def test_the_hex_view_jumps_in_notebook_7(notebook7: Notebook, sample: Path) -> None:
@@ -33,7 +25,7 @@ def test_the_explorer_opens_the_bytes_of_a_row_in_notebook_7(notebook7: Notebook
     )
     view.locator(".vl-tab", has_text="registers").first.click()
     view.locator(".vl-filter").press_sequentially("pcie_fw")
-    says(view, ".vl-count", r"^9 of \d+ rows")
+    rows(view, r"^9 of \d+ rows")
     view.locator(".vl-tr").first.click()
     says(view, ".vl-status", "000030b8 · 4 bytes selected")
     notebook7.picture("notebook7-explorer")
@@ -43,7 +35,7 @@ def test_the_timeline_is_filtered_and_opens_bytes_in_notebook_7(notebook7: Noteb
     code = f"core = vl.open_vmcore({str(sample)!r})\nw = vl.timeline_view(core); w"
     view = notebook7.show(code, ".vl-timeline[data-ready=true]")
     view.locator(".vl-filter").fill("assertion failed")
-    says(view, ".vl-count", r"^\d of \d+ events")
+    rows(view, r"^\d of \d+ events")
     view.locator(".vl-tr").first.click()
     says(view, ".vl-status", "256 bytes selected")
     notebook7.picture("notebook7-timeline")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from browser.notebook_page import Notebook
+from browser.notebook_page import Notebook, rows, says
 
 # Events of the sample, as many as a long life gives, and with text as long as nobody wants it: stand-ins for logs that large.
 _EVENTS = """
@@ -55,12 +55,6 @@ def timeline(notebook: Notebook, vmcore: Path) -> Any:
     return notebook.show("w = vl.timeline_view(core); w", ".vl-timeline[data-ready=true]")
 
 
-def says(view: Any, where: str, pattern: str) -> None:
-    from playwright.sync_api import expect
-
-    expect(view.locator(where).first).to_have_text(re.compile(pattern), timeout=60_000)
-
-
 def inert(notebook: Notebook, view: Any) -> None:
     assert notebook.page.evaluate("window.hacked") is None
     assert view.locator("img, script").count() == 0
@@ -70,7 +64,7 @@ def inert(notebook: Notebook, view: Any) -> None:
 
 def test_findings_come_first_worst_on_top(explorer: Any, notebook: Notebook) -> None:
     assert explorer.locator(".vl-tab[aria-selected=true]").inner_text() == "Findings"
-    says(explorer, ".vl-count", r"^\d+ rows")
+    rows(explorer, r"^\d+ rows")
     assert "critical" in explorer.locator(".vl-tr").first.inner_text()
     notebook.picture("explorer")
 
@@ -98,11 +92,25 @@ def test_a_finding_can_be_chosen_while_the_kernel_is_late(explorer: Any, noteboo
     says(view, ".vl-status", "256 bytes selected")
 
 
+SLOW = """import asyncio
+send = w._requests._send
+w._requests._send = lambda *said: asyncio.get_running_loop().call_later(2, lambda: send(*said))"""
+
+
+def test_until_other_rows_come_a_click_opens_the_row_that_is_seen(explorer: Any, notebook: Notebook) -> None:
+    notebook.ask(SLOW)
+    explorer.locator(".vl-tab", has_text="registers").first.click()
+    explorer.locator(".vl-scroller[aria-busy] .vl-tr", has_text="Firmware logged an emergency").first.click()
+    says(explorer, ".vl-status", "256 bytes selected")
+    rows(explorer, r"^\d{4,} rows")
+    assert explorer.locator(".vl-tr.vl-on").count() == 0
+
+
 def test_registers_are_filtered_while_one_types_and_lead_to_their_bytes(explorer: Any, notebook: Notebook) -> None:
     explorer.locator(".vl-tab", has_text="registers").first.click()
-    says(explorer, ".vl-count", r"^\d{4,} rows")
+    rows(explorer, r"^\d{4,} rows")
     explorer.locator(".vl-filter").press_sequentially("pcie_fw")
-    says(explorer, ".vl-count", r"^9 of \d+ rows")
+    rows(explorer, r"^9 of \d+ rows")
     explorer.locator(".vl-tr").first.click()
     says(explorer, ".vl-status", "000030b8 · 4 bytes selected")
     assert "PCIE_FW" in explorer.locator(".vl-detail").inner_text()
@@ -111,7 +119,7 @@ def test_registers_are_filtered_while_one_types_and_lead_to_their_bytes(explorer
 
 def test_a_long_table_is_scrolled_to_its_end(explorer: Any) -> None:
     explorer.locator(".vl-tab", has_text="registers").first.click()
-    says(explorer, ".vl-count", r"^\d{4,} rows")
+    rows(explorer, r"^\d{4,} rows")
     explorer.locator(".vl-tr").first.click()
     explorer.locator(".vl-scroller").press("End")
     total = int(explorer.locator(".vl-scroller").get_attribute("aria-rowcount"))
@@ -121,7 +129,7 @@ def test_a_long_table_is_scrolled_to_its_end(explorer: Any) -> None:
 
 def test_a_title_sorts_its_column(explorer: Any) -> None:
     explorer.locator(".vl-tab", has_text="entities").first.click()
-    says(explorer, ".vl-count", "rows")
+    rows(explorer, "rows")
     explorer.locator(".vl-th .vl-td", has_text="name").first.click()
     explorer.locator(".vl-th [aria-sort=ascending]").wait_for()
     says(explorer, ".vl-tr[data-row='0']", "cctrl|cim")
@@ -139,7 +147,7 @@ def test_a_row_of_every_table_opens_its_bytes(explorer: Any, notebook: Notebook)
     for tab in explorer.locator(".vl-tab").all():
         title = tab.inner_text()
         tab.click()
-        says(explorer, ".vl-count", r"^\d+ rows")
+        rows(explorer, r"^\d+ rows")
         explorer.locator(".vl-spaces").select_option("virtual")
         expect(explorer.locator(".vl-hex:not(.vl-explore)")).to_have_attribute("data-ready", "true", timeout=60_000)
         explorer.locator(".vl-tr").first.click()
@@ -156,7 +164,7 @@ def test_a_row_without_bytes_says_so(explorer: Any, notebook: Notebook) -> None:
 
 
 def test_the_timeline_lists_what_it_draws(timeline: Any, notebook: Notebook) -> None:
-    says(timeline, ".vl-count", r"^\d+ events")
+    rows(timeline, r"^\d+ events")
     drawn = timeline.locator(".vl-canvas").evaluate(
         "(c) => new Set(new Uint32Array(c.getContext('2d').getImageData(0, 0, c.width, c.height).data.buffer)).size"
     )
@@ -166,10 +174,10 @@ def test_the_timeline_lists_what_it_draws(timeline: Any, notebook: Notebook) -> 
 
 def test_the_timeline_is_filtered_by_words_and_level(timeline: Any) -> None:
     timeline.locator(".vl-filter").fill("assertion failed")
-    says(timeline, ".vl-count", r"^\d of \d+ events")
+    rows(timeline, r"^\d of \d+ events")
     timeline.locator(".vl-filter").fill("")
     timeline.locator("select.vl-level").select_option("crit")
-    says(timeline, ".vl-count", r"^\d+ of \d+ events")
+    rows(timeline, r"^\d+ of \d+ events")
     timeline.locator("select.vl-source").select_option("firmware")
     says(timeline, ".vl-tr[data-row='0']", "firmware")
 
@@ -178,16 +186,16 @@ def test_the_timeline_is_filtered_by_device_and_facility(timeline: Any, notebook
     events = "import vmcoredd_lab; e = core.timeline(); "
     timeline.locator("select.vl-facility").select_option("kern")
     total = notebook.ask(events + "print(sum(e.facility == 'kern'), 'of', len(e))")
-    says(timeline, ".vl-count", f"^{total} events")
+    rows(timeline, f"^{total} events")
     timeline.locator("select.vl-facility").select_option("")
     timeline.locator("select.vl-device").select_option("cxgb4_0000:02:00.4")
     total = notebook.ask(events + "print(sum(e.device == 'cxgb4_0000:02:00.4'), 'of', len(e))")
-    says(timeline, ".vl-count", f"^{total} events")
+    rows(timeline, f"^{total} events")
 
 
 def test_the_keyboard_zooms_and_goes_from_event_to_event(timeline: Any, notebook: Notebook) -> None:
     canvas = timeline.locator(".vl-canvas")
-    says(timeline, ".vl-count", r"^\d+ events")
+    rows(timeline, r"^\d+ events")
     before = settled(notebook, canvas)
     for key, comparison in {"+": "!==", "0": "==="}.items():
         canvas.press(key)
@@ -201,7 +209,7 @@ def test_the_keyboard_zooms_and_goes_from_event_to_event(timeline: Any, notebook
 
 def test_a_row_of_the_timeline_opens_its_bytes(timeline: Any, notebook: Notebook) -> None:
     timeline.locator(".vl-filter").fill("assertion failed")
-    says(timeline, ".vl-count", r"^\d of \d+ events")
+    rows(timeline, r"^\d of \d+ events")
     timeline.locator(".vl-tr").first.click()
     says(timeline, ".vl-status", "256 bytes selected")
 
@@ -209,7 +217,7 @@ def test_a_row_of_the_timeline_opens_its_bytes(timeline: Any, notebook: Notebook
 def test_a_click_on_the_picture_chooses_the_event_under_it(timeline: Any, notebook: Notebook) -> None:
     canvas = timeline.locator(".vl-canvas")
     timeline.locator("select.vl-source").select_option("panic")
-    says(timeline, ".vl-count", "^1 of")
+    rows(timeline, "^1 of")
     place = _stroke(canvas)
     canvas.hover(position=place)
     timeline.locator(".vl-tip").wait_for()
@@ -238,7 +246,7 @@ def settled(notebook: Notebook, canvas: Any) -> str:
 
 def test_the_wheel_zooms_once_the_picture_has_the_focus(timeline: Any, notebook: Notebook) -> None:
     canvas = timeline.locator(".vl-canvas")
-    says(timeline, ".vl-count", r"^\d+ events")
+    rows(timeline, r"^\d+ events")
     before = settled(notebook, canvas)
     canvas.click(position={"x": 400, "y": 5})
     notebook.page.mouse.wheel(0, -400)
@@ -250,14 +258,14 @@ def test_the_wheel_zooms_once_the_picture_has_the_focus(timeline: Any, notebook:
 def test_two_anchors_tie_a_firmware_clock(timeline: Any, notebook: Notebook) -> None:
     timeline.locator("select.vl-device").select_option("cxgb4_0000:81:00.4")
     timeline.locator("select.vl-source").select_option("firmware")
-    says(timeline, ".vl-count", "^256 of")
+    rows(timeline, "^256 of")
     for row, seconds in ((0, "1.0"), (5, "2.5")):
         timeline.locator(f".vl-tr[data-row='{row}']").click()
         timeline.locator(".vl-anchor").click()
         timeline.locator(".vl-seconds").fill(seconds)
         timeline.locator(".vl-seconds").press("Enter")
         timeline.locator(".vl-tied", has_text=f"= {seconds.split('.')[0]}.").wait_for()
-        says(timeline, ".vl-count", "^256 of")
+        rows(timeline, "^256 of")
     says(timeline, ".vl-tie", "ns a tick through 2 anchors")
     assert "cxgb4_0000:81:00.4" in notebook.run("print(w.anchors)")
 
@@ -281,6 +289,7 @@ def test_a_line_of_a_megabyte_in_the_file_hangs_nothing(notebook: Notebook, endl
     for tab in view.locator(".vl-tab").all():
         tab.click()
     view.locator(".vl-tab", has_text="Notes").click()
+    rows(view, r"^\d+ rows")
     view.locator(".vl-tr[data-row='5']").click()
     says(view, ".vl-status", "bytes selected")
     inert(notebook, view)
@@ -293,7 +302,7 @@ def test_cells_of_a_megabyte_are_cut_in_the_explorer(notebook: Notebook, vmcore:
     view.locator(".vl-tr").first.click()
     says(view, ".vl-detail", "img src")
     view.locator(".vl-filter").fill("gnp.exe")
-    says(view, ".vl-count", r"^\d+ rows")
+    rows(view, r"^\d+ rows")
     inert(notebook, view)
     notebook.picture("explorer-long")
 
@@ -310,7 +319,7 @@ def test_lines_of_a_megabyte_are_cut_in_the_timeline(notebook: Notebook, vmcore:
 
 def test_a_timeline_of_100_000_events_zooms_pans_and_is_filtered(notebook: Notebook, vmcore: Path) -> None:
     view = notebook.show(MANY_EVENTS, ".vl-timeline[data-ready=true]")
-    says(view, ".vl-count", "^100000 events")
+    rows(view, "^100000 events")
     canvas = view.locator(".vl-canvas")
     before = canvas.evaluate("(c) => c.toDataURL()")
     canvas.click(position={"x": 400, "y": 5})
@@ -323,7 +332,7 @@ def test_a_timeline_of_100_000_events_zooms_pans_and_is_filtered(notebook: Noteb
     notebook.page.mouse.up()
     becomes(notebook, canvas, "!==", zoomed)
     view.locator(".vl-filter").fill("event-4242")
-    says(view, ".vl-count", "^11 of 100000 events")
+    rows(view, "^11 of 100000 events")
     notebook.picture("timeline-many")
 
 
@@ -339,7 +348,7 @@ def test_the_explorer_is_shown_before_its_findings_and_the_kernel_answers_meanwh
     goto_field.press("Enter")
     says(view, ".vl-status", "^00000100")
     assert view.locator(".vl-making").count() == 1  # the bytes came first
-    says(view, ".vl-count", r"^\d+ rows")
+    rows(view, r"^\d+ rows")
     assert "critical" in view.locator(".vl-tr").first.inner_text()
 
 

@@ -24,6 +24,8 @@ from vmcoredd_lab.widgets.space_set import SpaceSet, space_set
 __all__ = ["TimelineView", "timeline_view"]
 
 NAMES_MOST = 2000  # facilities and devices that a person can choose from
+FILTERS = ("level", "source", "device", "facility", "text")
+FILTERS_KEPT = 8  # choices of filters of which the passing events are kept
 NOT_SHOWN = ("clock", "tick", "seq", "uncertainty", "where", "space", "offset", "length", "wall")
 
 
@@ -70,10 +72,6 @@ class TimelineView(HexView):
     @property
     def _listing(self) -> Listing:
         return self._events.listing
-
-    @property
-    def _chosen(self) -> Any:
-        return self._events.chosen
 
     def _collect(self) -> None:
         self._events.listing.prepare()
@@ -153,33 +151,23 @@ class TimelineView(HexView):
 
     def _op_choose(self, m: dict[str, Any]) -> Answer:
         """Answer with the rows that pass the filters, as one bit a row, the first row the lowest bit."""
-        mask = np.ones(len(self._table), bool)
-        if m.get("level"):
-            grave = set(LEVELS[: LEVELS.index(m["level"]) + 1])
-            mask &= np.array([v in grave for v in self._table.values("level")], bool)
-        for name in ("source", "device", "facility"):
-            if m.get(name):
-                mask &= np.array([v is not None and escape(v) == m[name] for v in self._table.values(name)], bool)
-        if m.get("text"):
-            rows = self._listing.filtered(str(m["text"])[:200])
-            named = np.zeros(len(mask), bool)
-            named[rows] = True
-            mask &= named
-        self._events.chosen = np.flatnonzero(mask)
-        return {"total": len(self._chosen), "all": len(mask)}, [np.packbits(mask, bitorder="little").tobytes()]
+        rows = self._events.passing(m)
+        mask = np.zeros(len(self._table), bool)
+        mask[rows] = True
+        return {"total": len(rows), "all": len(mask)}, [np.packbits(mask, bitorder="little").tobytes()]
 
     # -- rows ---------------------------------------------------------------------------------------------------------
 
     def _op_rows(self, m: dict[str, Any]) -> Answer:
-        one, rows = self._listing, self._chosen
+        one, rows = self._listing, self._events.passing(m)
         start, count = max(0, int(m["from"])), max(0, min(int(m["count"]), MOST_ROWS))
         columns = [[c.name, c.doc, c.kind not in ("text", "category"), one.width(c)] for c in one.columns]
         said = {"name": one.name, "columns": columns, "total": len(rows), "all": len(one.table), "from": start}
         return {**said, "rows": one.cells(rows[start : start + count].tolist()), "note": ""}, []
 
     def _op_row(self, m: dict[str, Any]) -> Answer:
-        """Answer with what a row of the list, by its number among the chosen, says, and where its bytes are."""
-        return self._told(int(self._chosen[int(m["row"])]))
+        """Answer with what a row of the list, by its number among those that pass the filters, says, and where its bytes are."""
+        return self._told(int(self._events.passing(m)[int(m["row"])]))
 
     def _op_event(self, m: dict[str, Any]) -> Answer:
         """Answer the same of an event of the picture, by its number among all."""
@@ -187,8 +175,9 @@ class TimelineView(HexView):
 
     def _op_position(self, m: dict[str, Any]) -> Answer:
         """Answer with the number in the list of an event of the picture, -1 where it is filtered out."""
-        at = int(np.searchsorted(self._chosen, int(m["row"])))
-        return {"at": at if at < len(self._chosen) and self._chosen[at] == int(m["row"]) else -1}, []
+        rows = self._events.passing(m)
+        at = int(np.searchsorted(rows, int(m["row"])))
+        return {"at": at if at < len(rows) and rows[at] == int(m["row"]) else -1}, []
 
     def _told(self, row: int) -> Answer:
         one = self._listing
@@ -209,12 +198,37 @@ class TimelineView(HexView):
 
 
 class _Events:
-    """The events as a table and as the rows listed, and which of them the filters let through."""
+    """The events as a table and as the rows listed, and which of them pass filters."""
 
     def __init__(self, table: Table) -> None:
         self.table = table
         self.listing = _listing(table)
-        self.chosen = np.arange(len(table))
+        self._passing: dict[tuple[str, ...], Any] = {}
+
+    def passing(self, filters: dict[str, Any]) -> Any:
+        """Return the numbers of the events that pass the filters of a request: level, source, device, facility, text."""
+        key = tuple(str(filters.get(name) or "") for name in FILTERS)
+        if key not in self._passing:
+            if len(self._passing) >= FILTERS_KEPT:
+                self._passing.pop(next(iter(self._passing)))
+            self._passing[key] = np.flatnonzero(self._mask(dict(zip(FILTERS, key, strict=True))))
+        return self._passing[key]
+
+    def _mask(self, told: dict[str, str]) -> Any:
+        mask = np.ones(len(self.table), bool)
+        if told["level"]:
+            if told["level"] not in LEVELS:
+                raise UsageError("no such level", expected=", ".join(LEVELS), got=escape(told["level"][:80]))
+            grave = set(LEVELS[: LEVELS.index(told["level"]) + 1])
+            mask &= np.array([v in grave for v in self.table.values("level")], bool)
+        for name in ("source", "device", "facility"):
+            if told[name]:
+                mask &= np.array([v is not None and escape(v) == told[name] for v in self.table.values(name)], bool)
+        if told["text"]:
+            named = np.zeros(len(mask), bool)
+            named[self.listing.filtered(told["text"][:200])] = True
+            mask &= named
+        return mask
 
 
 def _levels(table: Table) -> list[int]:

@@ -17,6 +17,7 @@ export class VirtualTable {
     this.wire = wire;
     this.events = events;
     this.query = /** @type {Record<string, any>} */ ({ name: "", filter: "", sort: null, down: false });
+    this.shown = this.query; // what the rows on screen answer, until those of the query have come
     /** @type {Map<number, string[]>} */
     this.known = new Map();
     this.total = 0;
@@ -43,20 +44,30 @@ export class VirtualTable {
     this.choose(row ? Number(row.dataset.row) : this.first + Math.floor((e.clientY - top) / ROW));
   }
 
-  /** @param {Record<string, any>} query */
+  /** Ask for other rows; those on screen stay, and can be chosen, until they come. @param {Record<string, any>} query */
   show(query) {
     this.query = { ...this.query, ...query };
     this.turn += 1;
-    this.known.clear();
     this.asking = false;
+    this.scroller.setAttribute("aria-busy", "true");
+    this.ask(0);
+  }
+
+  /** The rows of the query have come. @returns {boolean} whether those on screen are others */
+  turned() {
+    if (this.shown === this.query) return false;
+    this.shown = this.query;
+    this.known.clear();
     this.current = -1;
     this.total = -1;
     this.scroller.scrollTop = 0;
-    this.ask(0);
+    return true;
   }
 
   /** @param {any} message */
   take(message) {
+    const turned = this.turned();
+    this.scroller.removeAttribute("aria-busy");
     this.total = message.total;
     message.rows.forEach((/** @type {string[]} */ row, /** @type {number} */ i) => this.known.set(message.from + i, row));
     if (this.known.size > 5000) for (const key of [...this.known.keys()].slice(0, 2000)) this.known.delete(key);
@@ -65,7 +76,8 @@ export class VirtualTable {
     this.room.style.height = `${Math.min(TALLEST, this.total * ROW)}px`;
     this.scroller.setAttribute("aria-rowcount", String(this.total));
     this.events.told(message);
-    this.draw();
+    if (turned) this.paint(); // a click in this frame means a row of the new ones
+    else this.draw();
   }
 
   titles() {
@@ -140,6 +152,8 @@ export class VirtualTable {
     } catch (e) {
       if (turn === this.turn) {
         this.asking = false;
+        this.turned();
+        this.scroller.removeAttribute("aria-busy");
         this.total = 0;
         this.room.style.height = "0px";
         this.body.replaceChildren();
@@ -150,6 +164,7 @@ export class VirtualTable {
 
   /** Say that a table is being made. @param {string} what @param {number | null} part */
   wait(what, part) {
+    this.turned();
     this.head.replaceChildren();
     this.head.dataset.text = "";
     this.room.style.height = "";
@@ -166,7 +181,7 @@ export class VirtualTable {
     const room = this.scroller.clientHeight - 2 * ROW;
     if (this.total * ROW <= TALLEST && (i * ROW < top || i * ROW > top + room)) this.scroller.scrollTop = Math.max(0, i * ROW - room / 2);
     this.draw();
-    this.events.chosen(i, this.query);
+    this.events.chosen(i, this.shown);
   }
 
   /** @param {KeyboardEvent} e */

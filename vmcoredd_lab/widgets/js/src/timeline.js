@@ -25,7 +25,7 @@ class Timeline {
     addStyle("hexview", hexview);
     addStyle("explore", explore);
     addStyle("timeline", css);
-    this.query = /** @type {Record<string, string>} */ ({});
+    this.query = /** @type {Record<string, string>} */ ({ level: "", source: "", device: "", facility: "", text: "" });
     this.count = 0;
     this.asked = 0;
     this.asking = false; // whether the text of an event is on its way
@@ -53,7 +53,7 @@ class Timeline {
     this.tip = el("div", { class: "vl-tip", role: "tooltip", hidden: true });
     this.tie = el("div", { class: "vl-tie", hidden: true });
     this.detail = el("div", { class: "vl-detail", "aria-label": "the chosen event", tabindex: 0 });
-    this.table = new VirtualTable(this.wire, { chosen: (row) => this.chosen(row), told: (m) => this.told(m) }, false);
+    this.table = new VirtualTable(this.wire, { chosen: (row, query) => this.chosen(row, query), told: (m) => this.told(m) }, false);
     this.root = el("div", { class: "vl-explore vl-hex vl-timeline", "data-lm-suppress-shortcuts": "true" }, bar, el("div", { class: "vl-picture" }, this.canvas, this.tip),
       this.tie, el("div", { class: "vl-upper" }, this.table.root, this.detail));
     keepKeys(this.root);
@@ -100,7 +100,7 @@ class Timeline {
       if (turn !== this.asked) return;
       this.picture.mask = message.total === message.all ? null : bytesOf(buffers[0]).slice();
       this.say(`${message.total === message.all ? "" : `${message.total} of `}${message.all} events`);
-      this.table.show({ name: "timeline", turn });
+      this.table.show({ name: "timeline", ...this.query });
       this.draw();
     } catch (e) {
       this.say(String(/** @type {Error} */ (e).message), true);
@@ -253,15 +253,15 @@ class Timeline {
       await this.ask("tie", { row: this.picture.tying, to: i });
       return;
     }
-    const { message } = await this.wire.ask("position", { row: i });
+    const { message } = await this.wire.ask("position", { ...this.table.shown, row: i });
     if (message.at >= 0) this.table.choose(message.at);
   }
 
-  /** @param {number} row of the list */
-  async chosen(row) {
+  /** @param {number} row of the list @param {Record<string, any>} query what it lists */
+  async chosen(row, query) {
     let message;
     try {
-      ({ message } = await this.wire.ask("row", { row }));
+      ({ message } = await this.wire.ask("row", { ...query, row }));
     } catch (e) {
       this.say(String(/** @type {Error} */ (e).message), true);
       return;

@@ -54,6 +54,30 @@ test("an answer to what was asked before another table was chosen is passed over
   assert.deepEqual(shown(made), ["row 0", "row 1"]);
 });
 
+test("until other rows come, those on screen can be chosen, and are what is chosen", async () => {
+  const { kernel, made } = table();
+  /** @type {any[]} */
+  const chosen = [];
+  made.events.chosen = (/** @type {number} */ row, /** @type {any} */ query) => chosen.push([row, query.name, query.filter]);
+  made.show({ name: "registers" });
+  await kernel.answer(kernel.asked[0], rows(kernel.asked[0], 500));
+  await frame();
+  for (const query of [{ filter: "pcie" }, { name: "notes", filter: "" }]) {
+    made.show(query);
+    await frame();
+    assert.equal(made.scroller.getAttribute("aria-busy"), "true");
+    assert.equal(shown(made)[2], "row 2");
+    made.body.children[2].click();
+  }
+  made.scroller.dispatchEvent(new page.window.KeyboardEvent("keydown", { key: "ArrowDown" }));
+  await kernel.answer(kernel.asked[2], rows(kernel.asked[2], 4));
+  assert.equal(made.scroller.getAttribute("aria-busy"), null);
+  assert.equal(made.current, -1);
+  assert.equal(made.body.children.length, 4);
+  made.body.children[2].click();
+  assert.deepEqual(chosen, [[2, "registers", ""], [2, "registers", ""], [3, "registers", ""], [2, "notes", ""]]);
+});
+
 test("a title sorts up, then down, then not", async () => {
   const { kernel, made } = table();
   made.show({ name: "registers" });
@@ -73,6 +97,7 @@ test("a table that is being made says how far it is, then is asked for again", a
   await kernel.answer(kernel.asked[0], { making: true, title: "Findings" });
   await kernel.answer(kernel.asked[1], { done: false, said: "reading \u202edumps", part: 0.5 });
   assert.equal(made.body.querySelector("progress").value, 0.5);
+  assert.equal(made.scroller.getAttribute("aria-busy"), "true");
   assert.match(made.body.textContent, /reading \\u202edumps/);
   await kernel.answer(kernel.asked[1], { done: true });
   await kernel.answer(kernel.asked[2], rows(kernel.asked[2], 1));
@@ -86,6 +111,7 @@ test("a refusal empties the table and is told", async () => {
   made.show({ name: "registers" });
   await kernel.answer(kernel.asked[0], { ok: false, error: "the file is gone" });
   assert.equal(told[0].error, "the file is gone");
+  assert.equal(made.scroller.getAttribute("aria-busy"), null);
   assert.equal(made.body.children.length, 0);
 });
 
