@@ -258,6 +258,25 @@ def test_two_views_of_a_timeline_have_filters_of_their_own(core):
     assert page.ask("position", level="emerg", row=0)[0]["at"] == -1
 
 
+def test_events_are_those_of_the_version_that_the_page_shows(core):
+    view = vl.timeline_view(core)
+    page = Page(view)
+    firmware = {"source": "firmware", "device": "cxgb4_0000:81:00.4"}
+    first, second = (page.ask("row", **firmware, row=n, version=0)[0]["event"] for n in (0, 5))
+    said = page.ask("event", row=first, version=0)[0]["cells"]
+    tied = page.ask("tie", row=first, seconds="1.0", version=0)[0]
+    assert tied["version"] == view.version == 1
+    again = dict(page.ask("event", row=tied["event"], version=1)[0]["cells"])
+    assert again["text"] == dict(said)["text"]
+    assert page.ask("event", row=first, version=0)[0]["cells"] == said
+    tied = page.ask("tie", row=second, seconds="2.5", version=0)[0]  # the page has not drawn version 1 yet
+    assert [anchor[2] for anchor in view.anchors] == ["1000000000", "2500000000"]
+    assert "tied anew meanwhile" in page.ask("event", row=first, version=0)[0]["error"]
+    page.ask("untie", anchor=view.anchors[0], version=2)
+    page.ask("untie", anchor=["gone", "1", "2", "firmware"], version=2)
+    assert [anchor[2] for anchor in view.anchors] == ["2500000000"]
+
+
 def test_a_level_that_is_none_is_refused(core):
     message = Page(vl.timeline_view(core)).ask("choose", level="<b>loud")[0]
     assert not message["ok"]

@@ -171,7 +171,7 @@ def says(view: Any, where: str, pattern: str) -> None:
     """Wait until the first of the places in a view says what is expected."""
     from playwright.sync_api import expect
 
-    expect(view.locator(where).first).to_have_text(re.compile(pattern), timeout=PATIENCE)
+    expect(view.locator(where).first).to_have_text(re.compile(pattern))
 
 
 def rows(view: Any, pattern: str) -> None:
@@ -184,8 +184,9 @@ def rows(view: Any, pattern: str) -> None:
 @contextmanager
 def browsing() -> Iterator[Any]:
     """Run Chromium; there is room for one in a process."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))
         try:

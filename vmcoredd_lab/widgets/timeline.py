@@ -36,7 +36,7 @@ class TimelineView(HexView):
     ----------
     anchors: list of [device, tick, nanoseconds since boot, ``firmware`` or ``jiffies``], the numbers as decimal text; setting it
         ties the clocks anew
-    version: rises with every new tie
+    version: rises with every new tie; the page's requests name the version whose events they number
     """
 
     _esm = static("timeline.js")
@@ -48,6 +48,7 @@ class TimelineView(HexView):
         self._opened = opened
         self._told_anchors = anchors
         self._made: _Events | None = None
+        self._before: _Events | None = None  # the events of the version before, which the page may still show
         super().__init__(spaces, **options)
         self.anchors = [_worded(anchor) for anchor in anchors]
         for name in ("events", "choose", "rows", "row", "position", "event", "tie", "untie"):
@@ -57,7 +58,7 @@ class TimelineView(HexView):
     @property
     def table(self) -> Table:
         """The rows as they are drawn (:data:`~vmcoredd_lab.analysis.timeline.TIMELINE`)."""
-        return self._table
+        return self._events.table
 
     @property
     def _events(self) -> _Events:
@@ -66,12 +67,16 @@ class TimelineView(HexView):
         return self._made
 
     @property
-    def _table(self) -> Table:
-        return self._events.table
-
-    @property
     def _listing(self) -> Listing:
         return self._events.listing
+
+    def _asked(self, m: dict[str, Any]) -> _Events:
+        """Return the events that a request numbers."""
+        if self._before is not None and m.get("version") == self.version - 1:
+            return self._before
+        if m.get("version", self.version) != self.version:
+            raise UsageError("the clocks were tied anew meanwhile", hint="choose the event again")
+        return self._events
 
     def _collect(self) -> None:
         self._events.listing.prepare()
@@ -87,7 +92,7 @@ class TimelineView(HexView):
         if self._made is None:
             title, _, shown = self.plain().partition("\n")
             return first.block(self.mark, "Timeline: not collected yet", first.text(f"{title}\n{shown}"))
-        one, table = self._listing, self._table
+        one, table = self._listing, self._events.table
         levels = _levels(table)
         gravest = sorted(range(len(table)), key=lambda i: levels[i])[:FIRST_ROWS]
         told = first.rows([c.name for c in one.columns], one.cells(sorted(gravest)))
@@ -100,8 +105,8 @@ class TimelineView(HexView):
     def _tied(self, proposal: Any) -> Any:
         """Tie the clocks with anchors that were set; they stay as they were where one is wrong."""
         anchors = [_anchor(told) for told in proposal["value"]]
-        if self._made is not None or anchors != [_anchor(_worded(told)) for told in self._told_anchors]:
-            self._made = _Events(timeline_table(self._opened, anchors))
+        if anchors != [_anchor(_worded(told)) for told in self._told_anchors]:
+            self._before, self._made = self._made, _Events(timeline_table(self._opened, anchors))
         self._told_anchors = anchors
         return proposal["value"]
 
@@ -109,13 +114,14 @@ class TimelineView(HexView):
         self.version += 1
 
     def _op_tie(self, m: dict[str, Any]) -> Answer:
-        row = self._row(m["row"])
+        events = self._asked(m)
+        row = events.event(m["row"])
         if row["clock"] in (None, KERNEL) or row["tick"] is None:
             raise UsageError(
                 "this event is on the kernel's clock already", hint="choose one of a firmware or mailbox log"
             )
         if "to" in m:
-            time = self._row(m["to"])["time"]
+            time = self._asked({"version": m.get("to_version", self.version)}).event(m["to"])["time"]
             if time is None:
                 raise UsageError("that event has no kernel time", hint="choose a message of the kernel log")
         else:
@@ -124,18 +130,17 @@ class TimelineView(HexView):
         told = [device, str(row["tick"]), str(time), kind]
         kept = [list(a) for a in self.anchors if (a[0], a[1], a[3]) != (told[0], told[1], told[3])]
         self.anchors = [*kept, told]
-        return {"version": self.version}, []
+        return {"version": self.version, "event": self._events.number(row)}, []
 
     def _op_untie(self, m: dict[str, Any]) -> Answer:
-        which = int(m["which"])
-        self.anchors = [a for i, a in enumerate(self.anchors) if i != which]
+        self.anchors = [a for a in self.anchors if list(a) != m["anchor"]]
         return {"version": self.version}, []
 
     # -- what is drawn ------------------------------------------------------------------------------------------------
 
     def _op_events(self, _: dict[str, Any]) -> Answer:
         """Answer with axes, lanes and names; and as binary columns x (f64), doubt (f32), lane (u16), level (u8)."""
-        table = self._table
+        table = self._events.table
         drawn = Drawn(table)
         said = {
             "axes": drawn.axes, "lanes": drawn.lanes, "levels": list(LEVELS), "count": len(table),
@@ -151,15 +156,17 @@ class TimelineView(HexView):
 
     def _op_choose(self, m: dict[str, Any]) -> Answer:
         """Answer with the rows that pass the filters, as one bit a row, the first row the lowest bit."""
-        rows = self._events.passing(m)
-        mask = np.zeros(len(self._table), bool)
+        events = self._asked(m)
+        rows = events.passing(m)
+        mask = np.zeros(len(events.table), bool)
         mask[rows] = True
         return {"total": len(rows), "all": len(mask)}, [np.packbits(mask, bitorder="little").tobytes()]
 
     # -- rows ---------------------------------------------------------------------------------------------------------
 
     def _op_rows(self, m: dict[str, Any]) -> Answer:
-        one, rows = self._listing, self._events.passing(m)
+        events = self._asked(m)
+        one, rows = events.listing, events.passing(m)
         start, count = max(0, int(m["from"])), max(0, min(int(m["count"]), MOST_ROWS))
         columns = [[c.name, c.doc, c.kind not in ("text", "category"), one.width(c)] for c in one.columns]
         said = {"name": one.name, "columns": columns, "total": len(rows), "all": len(one.table), "from": start}
@@ -167,34 +174,18 @@ class TimelineView(HexView):
 
     def _op_row(self, m: dict[str, Any]) -> Answer:
         """Answer with what a row of the list, by its number among those that pass the filters, says, and where its bytes are."""
-        return self._told(int(self._events.passing(m)[int(m["row"])]))
+        events = self._asked(m)
+        return events.told(int(events.passing(m)[int(m["row"])]))
 
     def _op_event(self, m: dict[str, Any]) -> Answer:
         """Answer the same of an event of the picture, by its number among all."""
-        return self._told(int(m["row"]))
+        return self._asked(m).told(int(m["row"]))
 
     def _op_position(self, m: dict[str, Any]) -> Answer:
         """Answer with the number in the list of an event of the picture, -1 where it is filtered out."""
-        rows = self._events.passing(m)
+        rows = self._asked(m).passing(m)
         at = int(np.searchsorted(rows, int(m["row"])))
         return {"at": at if at < len(rows) and rows[at] == int(m["row"]) else -1}, []
-
-    def _told(self, row: int) -> Answer:
-        one = self._listing
-        told: dict[str, Any] = {
-            "event": row,
-            "cells": [[c.name, one.texts(c)[row][:4000]] for c in one.said],
-            "detail": [],
-        }
-        clock, tick = (self._table.values(n)[row] for n in ("clock", "tick"))
-        told["own"] = clock not in (None, KERNEL) and tick is not None
-        place = one.where(one.table, row)
-        if place is not None:
-            told |= {"space": place.space, "at": f"{place.address:x}", "size": place.size}
-        return told, []
-
-    def _row(self, number: Any) -> dict[str, Any]:
-        return {c.name: self._table.values(c.name)[int(number)] for c in self._table.schema.columns}
 
 
 class _Events:
@@ -213,6 +204,32 @@ class _Events:
                 self._passing.pop(next(iter(self._passing)))
             self._passing[key] = np.flatnonzero(self._mask(dict(zip(FILTERS, key, strict=True))))
         return self._passing[key]
+
+    def event(self, number: Any) -> dict[str, Any]:
+        """Return one event, each value by its column."""
+        return {c.name: self.table.values(c.name)[int(number)] for c in self.table.schema.columns}
+
+    def number(self, event: dict[str, Any]) -> int:
+        """Return the number of an event of a version before, of which only time and place in the order may differ."""
+        same = np.ones(len(self.table), bool)
+        for name in ("source", "device", "tick", "seq", "space", "offset"):
+            same &= np.array([v == event[name] for v in self.table.values(name)], bool)
+        return int(np.argmax(same))
+
+    def told(self, row: int) -> Answer:
+        """Answer with what an event says, and where its bytes are."""
+        one = self.listing
+        told: dict[str, Any] = {
+            "event": row,
+            "cells": [[c.name, one.texts(c)[row][:4000]] for c in one.said],
+            "detail": [],
+        }
+        clock, tick = (self.table.values(n)[row] for n in ("clock", "tick"))
+        told["own"] = clock not in (None, KERNEL) and tick is not None
+        place = one.where(one.table, row)
+        if place is not None:
+            told |= {"space": place.space, "at": f"{place.address:x}", "size": place.size}
+        return told, []
 
     def _mask(self, told: dict[str, str]) -> Any:
         mask = np.ones(len(self.table), bool)

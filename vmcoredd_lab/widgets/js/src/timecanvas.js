@@ -76,6 +76,11 @@ export class Picture {
     this.height = top;
   }
 
+  /** Events are numbered anew. */
+  forget() {
+    this.chosen = this.hovered = this.tying = -1;
+  }
+
   /** @param {number} i */
   passes(i) {
     return !this.mask || ((this.mask[i >> 3] >> (i & 7)) & 1) === 1;

@@ -28,6 +28,10 @@ class Timeline {
     this.query = /** @type {Record<string, string>} */ ({ level: "", source: "", device: "", facility: "", text: "" });
     this.count = 0;
     this.asked = 0;
+    this.version = 0; // of the anchors, with which events are numbered
+    this.wanted = -1; // an event that is chosen once its row is there
+    this.choosings = 0;
+    this.tied = /** @type {{row: number, version: number} | null} */ (null); // the event whose tick is being tied
     this.asking = false; // whether the text of an event is on its way
     this.mouse = { x: -1, y: -1 };
     this.frame = 0;
@@ -51,11 +55,12 @@ class Timeline {
       el("span", { class: "vl-group" }, button("in", "+", "zoom in (+)", () => this.zoom(0.5)), button("out", "−", "zoom out (-)", () => this.zoom(2)), button("all", "all", "show all (0)", () => this.all())), this.said);
     this.canvas = el("canvas", { class: "vl-canvas", tabindex: 0, role: "img", "aria-label": "events over time; the list below has the same events" });
     this.tip = el("div", { class: "vl-tip", role: "tooltip", hidden: true });
+    this.anchors = el("div", { class: "vl-tie", hidden: true });
     this.tie = el("div", { class: "vl-tie", hidden: true });
     this.detail = el("div", { class: "vl-detail", "aria-label": "the chosen event", tabindex: 0 });
     this.table = new VirtualTable(this.wire, { chosen: (row, query) => this.chosen(row, query), told: (m) => this.told(m) }, false);
     this.root = el("div", { class: "vl-explore vl-hex vl-timeline", "data-lm-suppress-shortcuts": "true" }, bar, el("div", { class: "vl-picture" }, this.canvas, this.tip),
-      this.tie, el("div", { class: "vl-upper" }, this.table.root, this.detail));
+      this.anchors, this.tie, el("div", { class: "vl-upper" }, this.table.root, this.detail));
     keepKeys(this.root);
     this.below = el("div", {});
     host.append(this.root, this.below);
@@ -69,6 +74,8 @@ class Timeline {
       await this.wire.ask("make", { name: "timeline" }, (m) => { this.said.textContent = `${inert(m.said || "collecting the events", 80)}… ${m.part === null ? "" : Math.round(m.part * 100) + " %"}`; });
       const { message, buffers } = await this.wire.ask("events", {});
       const shown = this.picture.axes.map((a) => [a.name, a.low, a.high]);
+      if (message.version !== this.version) this.picture.forget();
+      this.version = message.version;
       this.picture.take(message, buffers.map(bytesOf));
       for (const axis of this.picture.axes) {
         const before = shown.find((s) => s[0] === axis.name);
@@ -96,11 +103,11 @@ class Timeline {
   async choose() {
     const turn = ++this.asked;
     try {
-      const { message, buffers } = await this.wire.ask("choose", this.query);
+      const { message, buffers } = await this.wire.ask("choose", { ...this.query, version: this.version });
       if (turn !== this.asked) return;
       this.picture.mask = message.total === message.all ? null : bytesOf(buffers[0]).slice();
       this.say(`${message.total === message.all ? "" : `${message.total} of `}${message.all} events`);
-      this.table.show({ name: "timeline", ...this.query });
+      this.table.show({ name: "timeline", ...this.query, version: this.version });
       this.draw();
     } catch (e) {
       this.say(String(/** @type {Error} */ (e).message), true);
@@ -223,7 +230,7 @@ class Timeline {
     let message;
     this.asking = true;
     try {
-      ({ message } = await this.wire.ask("event", { row: i }));
+      ({ message } = await this.wire.ask("event", { row: i, version: this.version }));
     } catch {
       return;
     } finally {
@@ -249,28 +256,46 @@ class Timeline {
   /** @param {number} i an event of the picture */
   async click(i) {
     if (i < 0) return;
-    if (this.picture.tying >= 0) {
-      await this.ask("tie", { row: this.picture.tying, to: i });
+    if (this.tied) {
+      await this.ask("tie", { ...this.tied, to: i, to_version: this.version });
       return;
     }
-    const { message } = await this.wire.ask("position", { ...this.table.shown, row: i });
+    this.wanted = i;
+    if (this.current) await this.find();
+  }
+
+  /** @returns {boolean} whether the rows listed are those of the picture */
+  get current() {
+    return this.table.shown === this.table.query && this.table.query.version === this.version;
+  }
+
+  /** Choose the event that is wanted in the list. */
+  async find() {
+    const row = this.wanted;
+    this.wanted = -1;
+    const { message } = await this.wire.ask("position", { ...this.table.shown, row });
     if (message.at >= 0) this.table.choose(message.at);
   }
 
   /** @param {number} row of the list @param {Record<string, any>} query what it lists */
   async chosen(row, query) {
+    this.wanted = -1;
+    this.choosings += 1;
     let message;
+    for (const button of this.detail.querySelectorAll("button")) button.disabled = true; // it means the event before
     try {
       ({ message } = await this.wire.ask("row", { ...query, row }));
     } catch (e) {
       this.say(String(/** @type {Error} */ (e).message), true);
       return;
     }
-    this.picture.chosen = message.event;
-    this.picture.reveal(message.event);
-    this.draw();
+    if (query.version === this.version) {
+      this.picture.chosen = message.event;
+      this.picture.reveal(message.event);
+      this.draw();
+    }
     const rows = message.cells.filter((/** @type {string[]} */ c) => c[1] !== "-");
-    this.detail.replaceChildren(...(message.own ? [el("button", { type: "button", class: "vl-anchor", title: "say at which kernel time this tick was", onclick: () => this.tying(message.event) }, "⚓ tie this tick to kernel time")] : []),
+    this.detail.replaceChildren(...(message.own ? [el("button", { type: "button", class: "vl-anchor", title: "say at which kernel time this tick was", onclick: () => this.tying(message.event, query.version) }, "⚓ tie this tick to kernel time")] : []),
       el("dl", {}, ...rows.flatMap((/** @type {string[]} */ [name, text]) => [el("dt", {}, inert(name)), el("dd", {}, inert(text))])));
     if (message.space) await this.pane.show(message.space, parse(message.at), BigInt(message.size));
     else this.pane.say("this event has no bytes of its own in the file");
@@ -279,33 +304,40 @@ class Timeline {
   /** @param {any} m */
   told(m) {
     if (m.error) this.say(m.error, true);
+    else if (this.wanted >= 0 && this.current) this.find();
   }
 
   // -- anchors ----------------------------------------------------------------------------------------------------
 
-  /** @param {number} i the event whose tick is to be tied */
-  tying(i) {
-    this.picture.tying = i;
+  /** @param {number} row the event whose tick is to be tied @param {number} version of its number */
+  tying(row, version) {
+    this.tied = { row, version };
+    this.picture.tying = version === this.version ? row : -1;
     this.draw();
+    const tie = () => this.ask("tie", { row, version, seconds: field.value });
     const field = el("input", { class: "vl-seconds", placeholder: "seconds since boot", "aria-label": "seconds since boot", onkeydown: (/** @type {KeyboardEvent} */ e) => {
-      if (e.key === "Enter") this.ask("tie", { row: i, seconds: field.value });
+      if (e.key === "Enter") tie();
       if (e.key === "Escape") this.untying();
     } });
     this.tie.replaceChildren("⚓ click the kernel message of the same moment, or type its time: ", field,
-      el("button", { type: "button", onclick: () => this.ask("tie", { row: i, seconds: field.value }) }, "tie"), el("button", { type: "button", onclick: () => this.untying() }, "cancel"));
+      el("button", { type: "button", onclick: tie }, "tie"), el("button", { type: "button", onclick: () => this.untying() }, "cancel"));
     this.tie.hidden = false;
   }
 
   untying() {
+    this.tied = null;
     this.picture.tying = -1;
-    this.load();
+    this.tie.hidden = true;
+    this.draw();
   }
 
   /** @param {string} op @param {Record<string, any>} args */
   async ask(op, args) {
+    const choosings = this.choosings;
     try {
-      await this.wire.ask(op, args);
-      this.picture.tying = -1;
+      const { message } = await this.wire.ask(op, args);
+      this.untying();
+      if (message.event !== undefined && choosings === this.choosings) this.wanted = message.event;
     } catch (e) {
       this.say(String(/** @type {Error} */ (e).message), true);
     }
@@ -313,10 +345,10 @@ class Timeline {
 
   /** @param {any} message */
   listAnchors(message) {
-    const told = message.anchors.map((/** @type {string[]} */ [device, tick, time, kind], /** @type {number} */ which) => el("span", { class: "vl-tied" }, inert(`⚓ ${kind} ${device} tick ${tick} = ${seconds(time)} `, 120),
-      el("button", { type: "button", "aria-label": "remove this anchor", title: "remove", onclick: () => this.ask("untie", { which }) }, "×")));
-    this.tie.replaceChildren(...told, el("span", { class: "vl-note" }, inert(message.note, 900)));
-    this.tie.hidden = !told.length && !message.note;
+    const told = message.anchors.map((/** @type {string[]} */ anchor) => el("span", { class: "vl-tied" }, inert(said(anchor), 120),
+      el("button", { type: "button", "aria-label": "remove this anchor", title: "remove", onclick: () => this.ask("untie", { anchor }) }, "×")));
+    this.anchors.replaceChildren(...told, el("span", { class: "vl-note" }, inert(message.note, 900)));
+    this.anchors.hidden = !told.length && !message.note;
   }
 
   /** @param {string} text @param {boolean} [bad] */
@@ -335,6 +367,9 @@ class Timeline {
     this.pane.close();
   }
 }
+
+/** @param {string[]} anchor @returns {string} */
+const said = ([device, tick, time, kind]) => `⚓ ${kind} ${device} tick ${tick} = ${seconds(time)} `;
 
 /** @param {string} nanoseconds decimal @returns {string} */
 function seconds(nanoseconds) {
