@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import queue
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -104,17 +102,30 @@ def kernel(sample: Path) -> Iterator[Any]:
         running.shutdown_kernel(now=True)
 
 
+FOLLOWED = "import asyncio; await asyncio.gather(*(t for t in asyncio.all_tasks() if '_follow' in repr(t)))"
+
+
 def shown(client: Any, code: str, cell: str) -> list[tuple[str, dict[str, Any]]]:
-    """Run code as a front end that names its cell; return what is shown then and in the next two seconds."""
+    """Run code as a front end that names its cell; return what is shown then, and by what follows when the cell has run."""
+    found: list[tuple[str, dict[str, Any]]] = []
+    first = _run(client, code, cell, found)
+    _run(client, FOLLOWED, cell, found, first)
+    return [one for one in found if "display_data" in one[0]]
+
+
+def _run(client: Any, code: str, cell: str, found: list[Any], before: str = "") -> str:
+    """Run code; add what is said until it has run, of a request before it too."""
     request = client.session.msg("execute_request", {"code": code, "allow_stdin": True}, metadata={"cellId": cell})
     client.shell_channel.send(request)
-    found = []
-    with contextlib.suppress(queue.Empty):
-        while True:
-            said = client.get_iopub_msg(timeout=2)
-            if said["parent_header"].get("msg_id") == request["header"]["msg_id"]:
-                found.append((said["msg_type"], said["content"].get("data", {})))
-    return [one for one in found if "display_data" in one[0]]
+    number = str(request["header"]["msg_id"])
+    while True:
+        said = client.get_iopub_msg(timeout=120)
+        parent, content = said["parent_header"].get("msg_id"), said["content"]
+        assert said["msg_type"] != "error", content
+        if parent in (number, before):
+            found.append((said["msg_type"], content.get("data", {})))
+        if parent == number and content.get("execution_state") == "idle":
+            return number
 
 
 @pytest.mark.parametrize("code", ["vl.hexview(core)", "vl.explore(core)"])

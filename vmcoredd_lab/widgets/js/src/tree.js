@@ -3,6 +3,8 @@
 import { el, inert } from "./dom.js";
 import { parse } from "./address.js";
 
+const KEYS = ["ArrowDown", "ArrowUp", "ArrowLeft", "ArrowRight", "Home", "End", "Enter"];
+
 /** @typedef {{path: string, label: string, start: string, end: string, value: string, meaning: string, link: string, leaf: boolean}} Told */
 
 export class Tree {
@@ -15,6 +17,7 @@ export class Tree {
     this.told = told;
     this.space = "";
     this.turn = 0;
+    this.done = Promise.resolve(); // what keys have begun
     /** @type {Map<string, {row: HTMLElement, list: HTMLElement, node: Told, open: boolean}>} */
     this.items = new Map();
     this.root = el("ul", { class: "vl-tree", role: "tree", "aria-label": "structure", tabindex: 0 });
@@ -78,7 +81,7 @@ export class Tree {
     one.open = open === undefined ? !one.open : open;
     one.row.parentElement?.setAttribute("aria-expanded", String(one.open));
     /** @type {any} */ (one.row.firstChild).textContent = one.open ? "▾" : "▸";
-    one.list.style.display = one.open ? "" : "none";
+    one.list.hidden = !one.open;
     if (one.open && !one.list.children.length) await this.fill(path, one.list, path.split("/").length + 1);
   }
 
@@ -122,27 +125,33 @@ export class Tree {
     return named;
   }
 
-  /** @param {KeyboardEvent} e */
+  /** A key means what is there once the keys before it are done: what was opened has come. @param {KeyboardEvent} e */
   key(e) {
-    const rows = [...this.root.querySelectorAll(".vl-node")].filter((r) => /** @type {HTMLElement} */ (r).offsetParent);
-    const here = rows.findIndex((r) => r.classList.contains("vl-on"));
-    const paths = new Map([...this.items].map(([path, one]) => [one.row, path]));
-    const go = (/** @type {number} */ i) => {
-      const row = /** @type {HTMLElement} */ (rows[Math.max(0, Math.min(rows.length - 1, i))]);
-      const path = paths.get(row);
-      if (path === undefined) return;
-      const one = this.items.get(path);
-      if (one) this.choose(one.node);
-    };
-    const actions = /** @type {Record<string, () => void>} */ ({
-      ArrowDown: () => go(here + 1), ArrowUp: () => go(here - 1), Home: () => go(0), End: () => go(rows.length - 1),
-      ArrowRight: () => this.toggle(this.current, true), ArrowLeft: () => this.toggle(this.current, false),
-      Enter: () => { const one = this.items.get(this.current); if (one?.node.link) this.told.follow(one.node); },
-    });
-    if (!actions[e.key]) return;
+    if (!KEYS.includes(e.key)) return;
     e.preventDefault();
     e.stopPropagation();
-    actions[e.key]();
+    this.done = this.done.then(() => this.act(e.key));
+  }
+
+  /** @param {string} key */
+  async act(key) {
+    const rows = [...this.root.querySelectorAll(".vl-node")].filter((row) => !row.closest("[hidden]"));
+    const one = this.items.get(this.current);
+    const here = one ? rows.indexOf(one.row) : -1;
+    if (key === "ArrowRight" && one && !one.open && !one.node.leaf) await this.toggle(this.current, true);
+    else if (key === "ArrowLeft" && one?.open) await this.toggle(this.current, false);
+    else if (key === "ArrowLeft") this.go(one?.row.parentElement?.parentElement?.closest("li")?.querySelector(".vl-node"));
+    else if (key === "ArrowRight") this.go(one?.list.querySelector(".vl-node"));
+    else if (key === "ArrowDown") this.go(rows[Math.min(here + 1, rows.length - 1)]);
+    else if (key === "ArrowUp") this.go(rows[Math.max(here - 1, 0)]);
+    else if (key === "Home" || key === "End") this.go(rows[key === "Home" ? 0 : rows.length - 1]);
+    else if (one?.node.link) this.told.follow(one.node);
+  }
+
+  /** @param {Element | null | undefined} row */
+  go(row) {
+    const one = [...this.items.values()].find((item) => item.row === row);
+    if (one) this.choose(one.node);
   }
 }
 
