@@ -92,6 +92,34 @@ def test_a_search_that_is_stopped_looks_no_further_and_says_so(backward):
     assert all(at < 1 << 19 for _, at, _ in looked) == backward  # from the cursor, in the direction asked for
 
 
+def answered(*requests):
+    view = vl.hexview(bytes(1 << 20))
+    sent = []
+    view._requests._send = lambda message, _: sent.append(message)
+
+    async def asked():
+        for request in requests:  # all at once, as they come from a kernel that was busy
+            view._requests.received(request)
+        await asyncio.sleep(0.05)
+
+    in_a_loop(asked())
+    return sent
+
+
+def test_a_search_that_is_stopped_before_it_begins_says_so():
+    find = {"id": "1", "op": "find", "space": "buffer", "at": "0", "text": "none", "backward": False}
+    sent = answered(find, {"op": "cancel", "which": "1"})
+    assert [(m["id"], m["ok"], m.get("cancelled")) for m in sent] == [("1", False, True)]
+
+
+@pytest.mark.parametrize("lacking", ["space", "at", "text"])
+def test_a_search_that_lacks_something_is_answered_with_what(lacking):
+    find = {"id": "1", "op": "find", "space": "buffer", "at": "0", "text": "none", "backward": False}
+    (said,) = answered({name: value for name, value in find.items() if name != lacking})
+    assert not said["ok"]
+    assert said["error"] == f"the request lacks '{lacking}'"
+
+
 @pytest.mark.parametrize("backward", [False, True])
 def test_holes_of_a_terabyte_are_passed_over(tmp_path, backward):
     path = tmp_path / "vmcore"

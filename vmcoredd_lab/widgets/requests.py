@@ -17,6 +17,7 @@ __all__ = ["Answer", "Requests", "address_of"]
 
 Answer = tuple[dict[str, Any], list[bytes]]
 Operation = Callable[[dict[str, Any]], Answer]
+REFUSED = (VmcoreddLabError, ValueError, TypeError, ArithmeticError, LookupError, OSError)  # what is told to the page
 LONGEST = 1 << 16  # characters of an argument
 
 
@@ -68,19 +69,17 @@ class Requests:
             return
         operation = self._operations.get(name)
         if operation is None:
-            self._fail(number, f"no operation {escape(name[:40])}")
+            self._fail(number, UsageError(f"no operation {name[:40]}"))
             return
         try:
             said, buffers = operation(message)
-        except KeyError as error:
-            self._fail(number, f"the request lacks {error}")
-            return
-        except (VmcoreddLabError, ValueError, TypeError, ArithmeticError, IndexError, OSError) as error:
-            self._fail(number, str(error))
+        except REFUSED as error:
+            self._fail(number, error)
             return
         self._send({"id": number, "ok": True, **said}, buffers)
 
-    def _fail(self, number: Any, text: str) -> None:
+    def _fail(self, number: Any, error: Exception) -> None:
+        text = f"the request lacks {error}" if isinstance(error, KeyError) else str(error)
         self._send({"id": number, "ok": False, "error": escape(text[:1000])}, [])
 
     def _begin(self, name: str, message: dict[str, Any]) -> None:
@@ -92,17 +91,21 @@ class Requests:
                     async for said in answers:
                         self._send({"id": number, "ok": True, **said}, [])
                         await asyncio.sleep(0)
-            except asyncio.CancelledError:
+            except REFUSED as error:
+                self._fail(number, error)
+
+        def ended(task: asyncio.Task[None]) -> None:
+            self._tasks.pop(str(number), None)
+            if task.cancelled():  # maybe before it began
                 self._send({"id": number, "ok": False, "error": "cancelled", "cancelled": True}, [])
-            except (VmcoreddLabError, ValueError, OSError) as error:
-                self._fail(number, str(error))
-            finally:
-                self._tasks.pop(str(number), None)
 
         try:
-            self._tasks[str(number)] = asyncio.get_running_loop().create_task(run())
+            task = asyncio.get_running_loop().create_task(run())
         except RuntimeError:  # no loop runs: a script; then it is done at once
             asyncio.run(run())
+            return
+        self._tasks[str(number)] = task
+        task.add_done_callback(ended)
 
     def stop(self) -> None:
         """Cancel whatever still runs."""

@@ -18,7 +18,7 @@ export class Tree {
     this.space = "";
     this.turn = 0;
     this.done = Promise.resolve(); // what keys have begun
-    /** @type {Map<string, {row: HTMLElement, list: HTMLElement, node: Told, open: boolean}>} */
+    /** @type {Map<string, {row: HTMLElement, list: HTMLElement, node: Told, open: boolean, filling?: Promise<void>}>} */
     this.items = new Map();
     this.root = el("ul", { class: "vl-tree", role: "tree", "aria-label": "structure", tabindex: 0 });
     this.root.addEventListener("keydown", (/** @type {KeyboardEvent} */ e) => this.key(e));
@@ -82,7 +82,10 @@ export class Tree {
     one.row.parentElement?.setAttribute("aria-expanded", String(one.open));
     /** @type {any} */ (one.row.firstChild).textContent = one.open ? "▾" : "▸";
     one.list.hidden = !one.open;
-    if (one.open && !one.list.children.length) await this.fill(path, one.list, path.split("/").length + 1);
+    if (!one.open) return;
+    one.filling ??= this.fill(path, one.list, path.split("/").length + 1);
+    await one.filling;
+    if (!one.list.children.length) one.filling = undefined; // nothing came: the next time asks again
   }
 
   /** @param {Told} node */
@@ -135,8 +138,9 @@ export class Tree {
 
   /** @param {string} key */
   async act(key) {
-    const rows = [...this.root.querySelectorAll(".vl-node")].filter((row) => !row.closest("[hidden]"));
     const one = this.items.get(this.current);
+    await one?.filling;
+    const rows = [...this.root.querySelectorAll(".vl-node")].filter((row) => !row.closest("[hidden]"));
     const here = one ? rows.indexOf(one.row) : -1;
     if (key === "ArrowRight" && one && !one.open && !one.node.leaf) await this.toggle(this.current, true);
     else if (key === "ArrowLeft" && one?.open) await this.toggle(this.current, false);

@@ -31,6 +31,28 @@ test("keys that are pressed before the children come mean the children", async (
   assert.deepEqual(chosen, ["header", "header/a", "header/b"]);
 });
 
+test("keys wait for a branch that something else has opened", async () => {
+  const { kernel, made, chosen, press } = await tree();
+  made.locate("file", "0", ["0", "1"]);
+  await kernel.answer(kernel.asked[1], { path: [told("header", false), told("header/a")] });
+  press("ArrowDown", "ArrowRight", "ArrowRight", "ArrowDown");
+  await settled();
+  assert.deepEqual(chosen, ["header"]);
+  await kernel.answer(kernel.asked[2], { nodes: [told("header/a"), told("header/b")] });
+  await settled();
+  assert.deepEqual(chosen, ["header", "header/a", "header/b"]);
+  assert.equal(kernel.asked.length, 3);
+});
+
+test("a branch whose children did not come is asked for again", async () => {
+  const { kernel, made } = await tree();
+  made.toggle("header");
+  await kernel.answer(kernel.asked[1], { ok: false, error: "gone" });
+  await settled();
+  made.toggle("header", true);
+  assert.equal(kernel.asked.length, 3);
+});
+
 test("right and left go in and out of a branch, up and down through what is seen", async () => {
   const { kernel, made, chosen, press } = await tree();
   press("Home", "ArrowRight");
