@@ -455,7 +455,8 @@ def test_the_keyboard_reaches_every_field(view: Any, notebook: Notebook) -> None
 
 def test_the_tree_is_walked_with_the_keyboard(notebook: Notebook, vmcore: Path) -> None:
     view = notebook.show("w = vl.hexview(core, space='file'); w")
+    says(view, ".vl-field", "signature")  # the way to the first byte has been opened
     view.locator(".vl-node", has_text="disk_dump_header").first.click()
-    for key in ("ArrowRight", "ArrowDown", "ArrowDown"):
-        notebook.page.keyboard.press(key)  # at once: the children come later
+    for key in ("ArrowLeft", "ArrowRight", "ArrowRight", "ArrowDown"):
+        notebook.page.keyboard.press(key)  # at once, whenever children come
     status(view, r"^00000008 · 4 bytes selected")
