@@ -140,6 +140,14 @@ class Notebook:
         """Run code in the kernel, not in the cell, whose output stays; return what it printed, or the error."""
         return str(self.page.evaluate(_ASK, code)).strip()
 
+    def until(self, code: str, expected: str) -> None:
+        """Run code in the kernel until it prints what is expected: what the page tells a widget comes late."""
+        said, end = self.ask(code), time.monotonic() + PATIENCE / 1000
+        while said != expected and time.monotonic() < end:
+            self.page.wait_for_timeout(100)
+            said = self.ask(code)
+        assert said == expected
+
     def show(self, code: str, ready: str = ".vl-hex[data-ready=true]") -> Any:
         """Run code that shows a widget; return the output once it is painted."""
         said = self.run(code)

@@ -183,8 +183,7 @@ def test_virtual_addresses_beyond_what_a_javascript_number_holds_stay_exact(note
     status(view, "2 bytes copied")
     assert notebook.page.evaluate("navigator.clipboard.readText()") == "th"
     view.locator(".vl-star").click()
-    view.locator(f".vl-hex[data-resting='{place + 4:x}']").wait_for()
-    assert notebook.run("print(int(w.address, 16), w.bookmarks[0][1])").split() == [str(place + 4), f"{place + 4:x}"]
+    notebook.until("print(w.address, *(mark[1] for mark in w.bookmarks))", f"{place + 4:x} {place + 4:x}")
 
 
 def test_jumps_across_a_terabyte_show_the_bytes_of_the_file(notebook: Notebook, terabyte: Path) -> None:
@@ -356,7 +355,7 @@ def test_another_space_is_chosen_from_the_list(notebook: Notebook, vmcore: Path)
     view.locator(".vl-spaces").select_option("physical")
     status(view, "^00000000")
     view.locator(".vl-hex[data-ready=true]").wait_for()
-    assert notebook.ask("print(w.space)") == "physical"
+    notebook.until("print(w.space)", "physical")
 
 
 def test_names_are_offered_while_one_types(notebook: Notebook, vmcore: Path) -> None:
@@ -450,7 +449,7 @@ def test_the_keyboard_reaches_every_field(view: Any, notebook: Notebook) -> None
     status(view, "bookmarked")
     notebook.page.keyboard.press("Control+b")
     status(view, "no bookmark at")
-    assert notebook.ask("print(w.bookmarks)") == "[]"
+    notebook.until("print(w.bookmarks)", "[]")
 
 
 def test_the_tree_is_walked_with_the_keyboard(notebook: Notebook, vmcore: Path) -> None:
