@@ -271,10 +271,10 @@ class Timeline {
 
   /** Choose the event that is wanted in the list. */
   async find() {
-    const row = this.wanted;
+    const [row, choosings] = [this.wanted, this.choosings];
     this.wanted = -1;
     const { message } = await this.wire.ask("position", { ...this.table.shown, row });
-    if (message.at >= 0) this.table.choose(message.at);
+    if (message.at >= 0 && choosings === this.choosings) this.table.choose(message.at); // else another was chosen meanwhile
   }
 
   /** @param {number} row of the list @param {Record<string, any>} query what it lists */
