@@ -273,8 +273,12 @@ class Timeline {
   async find() {
     const [row, choosings] = [this.wanted, this.choosings];
     this.wanted = -1;
-    const { message } = await this.wire.ask("position", { ...this.table.shown, row });
-    if (message.at >= 0 && choosings === this.choosings) this.table.choose(message.at); // else another was chosen meanwhile
+    try {
+      const { message } = await this.wire.ask("position", { ...this.table.shown, row });
+      if (message.at >= 0 && choosings === this.choosings) this.table.choose(message.at); // else another was chosen meanwhile
+    } catch (e) {
+      this.say(String(/** @type {Error} */ (e).message), true);
+    }
   }
 
   /** @param {number} row of the list @param {Record<string, any>} query what it lists */
