@@ -41,6 +41,11 @@ _ASK = """async (code) => {
   await asked.done;
   return said;
 }"""
+# What a widget w sends comes so many seconds later.
+LATE = """import asyncio
+send = w._requests._send
+w._requests._send = lambda *said: asyncio.get_running_loop().call_later({}, send, *said)
+"""
 _THEME = "(name) => window.jupyterapp.commands.execute('apputils:change-theme', {theme: name})"
 
 

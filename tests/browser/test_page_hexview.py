@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from browser.conftest import LINEAR_MAP, MEMORY_AT, MIDDLE, SEGMENTS
-from browser.notebook_page import Notebook, says
+from browser.notebook_page import LATE, Notebook, says
 
 DATA = bytes(range(256)) * 4 + b"needle in the middle" + bytes(5000) + b"the second needle" + b"\xff" * 100
 
@@ -364,16 +364,19 @@ def test_names_are_offered_while_one_types(notebook: Notebook, vmcore: Path) -> 
     view.locator("datalist option[value=PCIE_FW]").wait_for(state="attached")
 
 
-LATE = """import asyncio, random
+RECORDED = """import random
 w = vl.hexview(random.Random(8).randbytes(1 << 16), rows=16)
-asked, send, lines = [], w._requests._send, w._requests._operations["lines"]
-w._requests._send = lambda message, data: asyncio.get_running_loop().call_later({delay}, send, message, data)
+asked, lines = [], w._requests._operations["lines"]
 w._requests.offer("lines", lambda m: asked.append(m) or lines(m))
-w"""
+"""
+
+
+def late(seconds: float, options: str = "rows=16") -> str:
+    return RECORDED.replace("rows=16", options) + LATE.format(seconds) + "w"
 
 
 def test_scrolling_goes_on_while_answers_are_late_and_few_are_asked_for(notebook: Notebook) -> None:
-    view = notebook.show(LATE.format(delay=1.5))
+    view = notebook.show(late(1.5))
     view.locator(".vl-grid").hover()
     tops = []
     for _ in range(30):
@@ -392,7 +395,7 @@ def test_scrolling_goes_on_while_answers_are_late_and_few_are_asked_for(notebook
 
 
 def test_lines_that_were_seen_are_not_asked_for_again(notebook: Notebook) -> None:
-    view = notebook.show(LATE.format(delay=0))
+    view = notebook.show(late(0))
     view.locator(".vl-grid").hover()
     for _ in range(5):
         notebook.page.mouse.wheel(0, 100)
@@ -405,7 +408,7 @@ def test_lines_that_were_seen_are_not_asked_for_again(notebook: Notebook) -> Non
 
 
 def test_a_page_of_keys_keeps_the_cursor_on_its_line_of_the_screen(notebook: Notebook) -> None:
-    view = notebook.show(LATE.format(delay=0.2).replace("rows=16", "rows=12, at=0x8000"))
+    view = notebook.show(late(0.2, "rows=12, at=0x8000"))
     view.locator(".vl-hex[data-top='8000'][data-ready=true]").wait_for()
     view.locator(".vl-grid").focus()
     notebook.page.keyboard.press("ArrowDown")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from browser.notebook_page import Notebook, rows, says
+from browser.notebook_page import LATE, Notebook, rows, says
 
 # Events of the sample, as many as a long life gives, and with text as long as nobody wants it: stand-ins for logs that large.
 _EVENTS = """
@@ -75,30 +75,23 @@ def test_a_finding_opens_its_bytes(explorer: Any) -> None:
     says(explorer, ".vl-field", "slots")
 
 
-LATE = """import asyncio
-core.diagnosis  # then the first rows are there at once
+RECORDED = """core.diagnosis  # then the first rows are there at once
 w = vl.explore(core)
-sent, send = [], w._requests._send
-w._requests._send = lambda *said: asyncio.get_running_loop().call_later(2, lambda: (sent.append(said[0]), send(*said)))
-w"""
+sent, tell = [], w._requests._send
+w._requests._send = lambda *said: (sent.append(said[0]), tell(*said))
+"""
 
 
 def test_a_finding_can_be_chosen_while_the_kernel_is_late(explorer: Any, notebook: Notebook) -> None:
-    view = notebook.show(LATE, ".vl-explore[data-ready=true]")
-    while notebook.ask("print(any('listings' in said for said in sent))") != "True":
-        notebook.page.wait_for_timeout(100)
+    view = notebook.show(RECORDED + LATE.format(2) + "w", ".vl-explore[data-ready=true]")
+    notebook.until("print(any('listings' in said for said in sent))", "True")
     notebook.page.wait_for_timeout(300)  # the list of tables has come; what is asked after it comes later
     view.locator(".vl-tr", has_text="Firmware logged an emergency").first.click()
     says(view, ".vl-status", "256 bytes selected")
 
 
-SLOW = """import asyncio
-send = w._requests._send
-w._requests._send = lambda *said: asyncio.get_running_loop().call_later(2, lambda: send(*said))"""
-
-
 def test_until_other_rows_come_a_click_opens_the_row_that_is_seen(explorer: Any, notebook: Notebook) -> None:
-    notebook.ask(SLOW)
+    notebook.ask(LATE.format(2))
     explorer.locator(".vl-tab", has_text="registers").first.click()
     explorer.locator(".vl-scroller[aria-busy] .vl-tr", has_text="Firmware logged an emergency").first.click()
     says(explorer, ".vl-status", "256 bytes selected")
@@ -230,7 +223,7 @@ def test_a_click_on_the_picture_chooses_the_event_under_it(timeline: Any, notebo
 def becomes(notebook: Notebook, canvas: Any, comparison: str, picture: str) -> None:
     """Wait until the canvas is, or is no longer, that picture."""
     page = f"([canvas, picture]) => canvas.toDataURL() {comparison} picture"
-    notebook.page.wait_for_function(page, arg=[canvas.element_handle(), picture], timeout=60_000)
+    notebook.page.wait_for_function(page, arg=[canvas.element_handle(), picture])
 
 
 def settled(notebook: Notebook, canvas: Any) -> str:

@@ -63,10 +63,8 @@ def of_stored(dump: DeviceDump, name: str) -> Sequence[Node]:
     if packed is None:
         return of_entity(nic, name)
     entity = nic.container.entities[nic.find(name)]
-    stored, link = (
-        dump.data.view(entity.offset, min(entity.stored_size, entity.available)),
-        f"entity:{dump.space}/{name}",
-    )
+    stored = dump.data.view(entity.offset, min(entity.stored_size, entity.available))
+    link = f"entity:{dump.space}/{name}"
     if packed == "zlib":
         order: ByteOrder = nic.container.byteorder
         return list(_pieces(stored, 0, COMPRESS_HDR, order, ("compress_id", "compress_size"), link))

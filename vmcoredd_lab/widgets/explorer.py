@@ -10,14 +10,13 @@ from vmcoredd_lab.errors import UsageError
 from vmcoredd_lab.text import plural
 from vmcoredd_lab.widgets import first
 from vmcoredd_lab.widgets.hexview import HexView, static
-from vmcoredd_lab.widgets.listing import Listing, listings
+from vmcoredd_lab.widgets.listing import Listing, listings, remembered
 from vmcoredd_lab.widgets.making import Work
 from vmcoredd_lab.widgets.requests import Answer
 from vmcoredd_lab.widgets.space_set import SpaceSet, space_set
 
 __all__ = ["Explorer", "explore"]
 
-MOST_ROWS = 400  # a request
 FIRST_ROWS = 14
 QUICK = ("notes", "dumps")  # tables that take no time
 
@@ -95,23 +94,14 @@ class Explorer(HexView):
     def _rows(self, m: dict[str, Any]) -> tuple[Listing, list[int]]:
         one = self._one(m["name"])
         key = (one.name, str(m.get("filter", ""))[:200], m.get("sort"), bool(m.get("down")))
-        if key not in self._chosen:
-            if len(self._chosen) > 16:
-                self._chosen.pop(next(iter(self._chosen)))
-            self._chosen[key] = one.filtered(key[1], key[2], key[3])
-        return one, self._chosen[key]
+        return one, remembered(self._chosen, key, lambda: one.filtered(key[1], key[2], key[3]))
 
     def _op_rows(self, m: dict[str, Any]) -> Answer:
         if m.get("soon") and not self._one(m["name"]).made:
             one = self._one(m["name"])
             return {"name": one.name, "title": one.title, "making": True}, []
         one, rows = self._rows(m)
-        start, count = max(0, int(m["from"])), max(0, min(int(m["count"]), MOST_ROWS))
-        columns = [[c.name, c.doc, c.kind not in ("text", "category"), one.width(c)] for c in one.columns]
-        return {
-            "name": one.name, "title": one.title, "columns": columns, "total": len(rows), "all": len(one.table),
-            "from": start, "rows": one.cells(rows[start : start + count]), "note": str(one.table.attrs.get("note", "")),
-        }, []  # fmt: skip
+        return {**one.screen(rows, m), "title": one.title, "note": str(one.table.attrs.get("note", ""))}, []
 
     def _op_row(self, m: dict[str, Any]) -> Answer:
         one, rows = self._rows(m)

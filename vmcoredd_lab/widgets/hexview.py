@@ -55,9 +55,8 @@ class HexView(Displayed, anywidget.AnyWidget):
     structure = traitlets.Bool(True).tag(sync=True)
     first = traitlets.Dict().tag(sync=True)
     mark = traitlets.Unicode().tag(sync=True)
-    asked = traitlets.Int(0).tag(
-        sync=True
-    )  # rises where Python moves the view; the page's own words may come back late
+    # rises where Python moves the view; the page's own words may come back late
+    asked = traitlets.Int(0).tag(sync=True)
 
     def __init__(self, spaces: SpaceSet, **options: Any) -> None:
         self._spaces = spaces

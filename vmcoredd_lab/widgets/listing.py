@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,9 +17,11 @@ from vmcoredd_lab.vmcore import Vmcore
 from vmcoredd_lab.widgets.goto import Place
 from vmcoredd_lab.widgets.space_set import SpaceSet
 
-__all__ = ["Listing", "listings", "of_bytes"]
+__all__ = ["Listing", "listings", "of_bytes", "remembered"]
 
 LONGEST_CELL = 400  # characters of a cell that travel
+MOST_ROWS = 400  # a request
+KEPT = 16  # choices of rows that are remembered
 WIDEST, LOOKED_AT = 44, 2000  # characters of a column before it gives way; rows looked at to know how wide one is
 # Columns that only the details of a row show.
 ASIDE = {
@@ -29,6 +31,8 @@ ASIDE = {
     "dmesg": {"caller", "state", "dictionary"},
 }
 
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 Where = Callable[[Table, int], Place | None]
 
 
@@ -103,10 +107,26 @@ class Listing:
             rows.sort(key=lambda i: (values[i] is None, values[i] if values[i] is not None else 0), reverse=down)
         return rows
 
+    def screen(self, rows: Sequence[int], m: dict[str, Any]) -> dict[str, Any]:
+        """Return what a page asks for of rows that were chosen: columns, how many there are, and those ``from`` on, ``count``."""
+        start, count = max(0, int(m["from"])), max(0, min(int(m["count"]), MOST_ROWS))
+        columns = [[c.name, c.doc, c.kind not in ("text", "category"), self.width(c)] for c in self.columns]
+        said = {"name": self.name, "columns": columns, "total": len(rows), "all": len(self.table), "from": start}
+        return {**said, "rows": self.cells(rows[start : start + count])}
+
     def cells(self, rows: Sequence[int]) -> list[list[str]]:
         """Return the texts of rows, long ones cut."""
         columns = [self.texts(c) for c in self.columns]
         return [[t[i] if len(t[i]) <= LONGEST_CELL else t[i][:LONGEST_CELL] + "…" for t in columns] for i in rows]
+
+
+def remembered(known: dict[Key, Value], key: Key, make: Callable[[], Value]) -> Value:
+    """Return what was made for a key, or make it; the oldest is forgotten where more than :data:`KEPT` are known."""
+    if key not in known:
+        if len(known) >= KEPT:
+            known.pop(next(iter(known)))
+        known[key] = make()
+    return known[key]
 
 
 def listings(spaces: SpaceSet, diagnosis: Callable[[], Table] | None = None) -> list[Listing]:

@@ -13,10 +13,10 @@ from vmcoredd_lab.opening import OpenedFile, open_file, opened_of
 from vmcoredd_lab.tables import Schema, Table
 from vmcoredd_lab.text import escape, plural
 from vmcoredd_lab.widgets import first
-from vmcoredd_lab.widgets.explorer import FIRST_ROWS, MOST_ROWS
+from vmcoredd_lab.widgets.explorer import FIRST_ROWS
 from vmcoredd_lab.widgets.hexview import HexView, static
 from vmcoredd_lab.widgets.lanes import KERNEL, Drawn
-from vmcoredd_lab.widgets.listing import Listing, of_bytes
+from vmcoredd_lab.widgets.listing import Listing, of_bytes, remembered
 from vmcoredd_lab.widgets.making import Work
 from vmcoredd_lab.widgets.requests import Answer
 from vmcoredd_lab.widgets.space_set import SpaceSet, space_set
@@ -25,7 +25,6 @@ __all__ = ["TimelineView", "timeline_view"]
 
 NAMES_MOST = 2000  # facilities and devices that a person can choose from
 FILTERS = ("level", "source", "device", "facility", "text")
-FILTERS_KEPT = 8  # choices of filters of which the passing events are kept
 NOT_SHOWN = ("clock", "tick", "seq", "uncertainty", "where", "space", "offset", "length", "wall")
 
 
@@ -70,13 +69,14 @@ class TimelineView(HexView):
     def _listing(self) -> Listing:
         return self._events.listing
 
-    def _asked(self, m: dict[str, Any]) -> _Events:
-        """Return the events that a request numbers."""
-        if self._before is not None and m.get("version") == self.version - 1:
+    def _asked(self, m: dict[str, Any], name: str = "version") -> _Events:
+        """Return the events that a request numbers: those of the version that it names, or the newest."""
+        version = m.get(name, self.version)
+        if version == self.version:
+            return self._events
+        if version == self.version - 1 and self._before is not None:
             return self._before
-        if m.get("version", self.version) != self.version:
-            raise UsageError("the clocks were tied anew meanwhile", hint="choose the event again")
-        return self._events
+        raise UsageError("the clocks were tied anew meanwhile", hint="choose the event again")
 
     def _collect(self) -> None:
         self._events.listing.prepare()
@@ -121,7 +121,7 @@ class TimelineView(HexView):
                 "this event is on the kernel's clock already", hint="choose one of a firmware or mailbox log"
             )
         if "to" in m:
-            time = self._asked({"version": m.get("to_version", self.version)}).event(m["to"])["time"]
+            time = self._asked(m, "to_version").event(m["to"])["time"]
             if time is None:
                 raise UsageError("that event has no kernel time", hint="choose a message of the kernel log")
         else:
@@ -166,11 +166,7 @@ class TimelineView(HexView):
 
     def _op_rows(self, m: dict[str, Any]) -> Answer:
         events = self._asked(m)
-        one, rows = events.listing, events.passing(m)
-        start, count = max(0, int(m["from"])), max(0, min(int(m["count"]), MOST_ROWS))
-        columns = [[c.name, c.doc, c.kind not in ("text", "category"), one.width(c)] for c in one.columns]
-        said = {"name": one.name, "columns": columns, "total": len(rows), "all": len(one.table), "from": start}
-        return {**said, "rows": one.cells(rows[start : start + count].tolist()), "note": ""}, []
+        return events.listing.screen(events.passing(m), m), []
 
     def _op_row(self, m: dict[str, Any]) -> Answer:
         """Answer with what a row of the list, by its number among those that pass the filters, says, and where its bytes are."""
@@ -199,11 +195,8 @@ class _Events:
     def passing(self, filters: dict[str, Any]) -> Any:
         """Return the numbers of the events that pass the filters of a request: level, source, device, facility, text."""
         key = tuple(str(filters.get(name) or "") for name in FILTERS)
-        if key not in self._passing:
-            if len(self._passing) >= FILTERS_KEPT:
-                self._passing.pop(next(iter(self._passing)))
-            self._passing[key] = np.flatnonzero(self._mask(dict(zip(FILTERS, key, strict=True))))
-        return self._passing[key]
+        told = dict(zip(FILTERS, key, strict=True))
+        return remembered(self._passing, key, lambda: np.flatnonzero(self._mask(told)))
 
     def event(self, number: Any) -> dict[str, Any]:
         """Return one event, each value by its column."""

@@ -53,9 +53,14 @@ export class VirtualTable {
     this.ask(0);
   }
 
+  /** Whether the rows on screen are not yet those of the query. */
+  get stale() {
+    return this.shown !== this.query;
+  }
+
   /** The rows of the query have come. @returns {boolean} whether those on screen are others */
   turned() {
-    if (this.shown === this.query) return false;
+    if (!this.stale) return false;
     this.shown = this.query;
     this.known.clear();
     this.current = -1;

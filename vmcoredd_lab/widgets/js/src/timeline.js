@@ -30,7 +30,7 @@ class Timeline {
     this.asked = 0;
     this.version = 0; // of the anchors, with which events are numbered
     this.wanted = -1; // an event that is chosen once its row is there
-    this.choosings = 0;
+    this.choosings = 0; // rises with each choice: what comes later than another choice is not made
     this.tied = /** @type {{row: number, version: number} | null} */ (null); // the event whose tick is being tied
     this.asking = false; // whether the text of an event is on its way
     this.mouse = { x: -1, y: -1 };
@@ -266,7 +266,7 @@ class Timeline {
 
   /** @returns {boolean} whether the rows listed are those of the picture */
   get current() {
-    return this.table.shown === this.table.query && this.table.query.version === this.version;
+    return !this.table.stale && this.table.query.version === this.version;
   }
 
   /** Choose the event that is wanted in the list. */

@@ -21,13 +21,18 @@ async function tree() {
   return { kernel, made, chosen, press };
 }
 
+/** The children of the header come. @param {any} kernel @param {number} [asked] which request asks for them */
+async function come(kernel, asked = 1) {
+  await kernel.answer(kernel.asked[asked], { nodes: [told("header/a"), told("header/b")] });
+  await settled();
+}
+
 test("keys that are pressed before the children come mean the children", async () => {
   const { kernel, chosen, press } = await tree();
   press("ArrowDown", "ArrowRight", "ArrowDown", "ArrowDown");
   await settled();
   assert.deepEqual(chosen, ["header"]);
-  await kernel.answer(kernel.asked[1], { nodes: [told("header/a"), told("header/b")] });
-  await settled();
+  await come(kernel);
   assert.deepEqual(chosen, ["header", "header/a", "header/b"]);
 });
 
@@ -38,8 +43,7 @@ test("keys wait for a branch that something else has opened", async () => {
   press("ArrowDown", "ArrowRight", "ArrowRight", "ArrowDown");
   await settled();
   assert.deepEqual(chosen, ["header"]);
-  await kernel.answer(kernel.asked[2], { nodes: [told("header/a"), told("header/b")] });
-  await settled();
+  await come(kernel, 2);
   assert.deepEqual(chosen, ["header", "header/a", "header/b"]);
   assert.equal(kernel.asked.length, 3);
 });
@@ -57,7 +61,7 @@ test("right and left go in and out of a branch, up and down through what is seen
   const { kernel, made, chosen, press } = await tree();
   press("Home", "ArrowRight");
   await settled();
-  await kernel.answer(kernel.asked[1], { nodes: [told("header/a"), told("header/b")] });
+  await come(kernel);
   press("ArrowRight", "ArrowRight", "ArrowDown", "ArrowLeft", "ArrowLeft");
   await settled();
   assert.deepEqual(chosen.splice(0), ["header", "header/a", "header/b", "header"]);
